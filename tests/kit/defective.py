@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from tests.conftest import PATIENT
-from tests.kit.defects import calls, failures, lives, many, nested, requests, results, sent, values, waits
+from tests.kit.defects import (
+    calls,
+    failures,
+    lives,
+    many,
+    nested,
+    rejections,
+    requests,
+    results,
+    sent,
+    values,
+    waits,
+)
 from tests.kit.defects.planting import DEFECTS, Faulty
 
 from coodie.plugins import installed_drivers
@@ -18,7 +30,19 @@ if TYPE_CHECKING:
     from coodie_testing import Server
 
 # What registers the defects.
-__all__ = ["calls", "failures", "lives", "many", "nested", "requests", "results", "sent", "values", "waits"]
+__all__ = [
+    "calls",
+    "failures",
+    "lives",
+    "many",
+    "nested",
+    "rejections",
+    "requests",
+    "results",
+    "sent",
+    "values",
+    "waits",
+]
 
 (BACKEND,) = {entry.driver_type for entry in installed_drivers()} & {"scylla", "cassandra"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from decimal import Decimal
 from enum import IntEnum
 from types import SimpleNamespace
@@ -78,6 +79,7 @@ def bound(typ: CqlType, value: Any, binding: ClientBinding = ABLE) -> Any:
         (composed_type("map", TEXT, INT), [("a", 1)], {"a": 1}),
         (composed_type("tuple", INT, TEXT), [1, None], (1, None)),
         (vector_type(FLOAT, 2), (1, 2.5), [1.0, 2.5]),
+        (vector_type(FLOAT, 2), memoryview(array("f", [1, 0, 2.5, 0]))[::2], [1.0, 2.5]),
         (POINT, {"x": 1}, {"x": 1, "label": None}),
         (POINT, (1, "a"), {"x": 1, "label": "a"}),
         (POINT, SimpleNamespace(x=1, label="a"), {"x": 1, "label": "a"}),
@@ -131,6 +133,7 @@ def test_values_that_do_not_fit(typ: CqlType, value: Any, problem: str) -> None:
         (composed_type("map", TEXT, INT), ["ab"]),
         (composed_type("tuple", INT), 1),
         (vector_type(FLOAT, 2), b"ab"),
+        (vector_type(FLOAT, 2), memoryview(b"ab")),
         (POINT, 1),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coodie_testing.checking import problems_of
+from coodie_testing.checks.arrays import ArraysChecks
 from coodie_testing.checks.batches import BatchesChecks
 from coodie_testing.checks.cancelling import CancellingChecks
 from coodie_testing.checks.closing import ClosingChecks
@@ -16,6 +17,7 @@ from coodie_testing.checks.draining import DrainingChecks
 from coodie_testing.checks.encryption import EncryptionChecks
 from coodie_testing.checks.errors import ErrorsChecks
 from coodie_testing.checks.forms import FormsChecks
+from coodie_testing.checks.hashables import HashablesChecks
 from coodie_testing.checks.laterpages import LaterPagesChecks
 from coodie_testing.checks.leaks import LeaksChecks
 from coodie_testing.checks.limits import LimitsChecks
@@ -26,6 +28,7 @@ from coodie_testing.checks.options import OptionsChecks
 from coodie_testing.checks.paging import PagingChecks
 from coodie_testing.checks.parameters import ParametersChecks
 from coodie_testing.checks.prepared import PreparedChecks
+from coodie_testing.checks.rejections import RejectionsChecks
 from coodie_testing.checks.rows import RowsChecks
 from coodie_testing.checks.servererrors import ServerErrorsChecks
 from coodie_testing.checks.shapes import ShapesChecks
@@ -49,7 +52,10 @@ class DriverConformance(
     ParametersChecks,
     TypesChecks,
     FormsChecks,
+    ArraysChecks,
     NestedChecks,
+    HashablesChecks,
+    RejectionsChecks,
     CodecsChecks,
     PagingChecks,
     ShortPagesChecks,

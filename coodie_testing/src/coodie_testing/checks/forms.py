@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from array import array
 from collections import OrderedDict
 from decimal import Decimal
@@ -185,3 +186,13 @@ class FormsChecks:
             await api.execute(insert, [f"{key}{number}", given, [given]])
             rows = await api.execute(f"SELECT p, l FROM {space.points} WHERE k = ?", [f"{key}{number}"])
             assert rows == [{"p": point, "l": [point]}]
+
+    @check()
+    async def test_floats_are_rounded(self, api: Api, space: Workspace, key: str) -> None:
+        """Floats are rounded to 32 bits for a float column, and returned as they are stored."""
+        insert = f"INSERT INTO {space.values} (k, float_, double_) VALUES (?, ?, ?)"
+        for number in (0.1, 16_777_217, 1 / 3, 1e-46, 3.4028235e38):
+            await api.execute(insert, [key, number, number])
+            (row,) = await api.execute(f"SELECT float_, double_ FROM {space.values} WHERE k = ?", [key])
+            (stored,) = struct.unpack("f", struct.pack("f", number))
+            assert exact(row) == exact({"float_": stored, "double_": float(number)})

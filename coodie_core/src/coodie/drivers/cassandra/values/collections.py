@@ -11,11 +11,12 @@ from coodie.drivers.cassandra.values.ordering import sort_key, sorted_pairs, sor
 from coodie.drivers.cassandra.values.rows import map_items, udt_tuple
 from coodie.drivers.cassandra.values.scalars import scalar_binders
 from coodie.drivers.cassandra.values.types import cql_name, family, subtypes, unwrapped
-from coodie.drivers.cassandra.values.vectors import number_binder, numbers_of_view
+from coodie.drivers.cassandra.values.vectors import number_binder
 from coodie.drivers.client.values.collections import (
     UserTypeBinder,
     bind_components,
     bind_each,
+    elements_of_vector,
     is_pair,
     is_sequence,
     of_length,
@@ -76,10 +77,7 @@ def _vector(typ: Any, codecs: Codecs | None) -> Binder:
     bind_numbers = None if has_codecs else number_binder(unwrapped(element), size)
 
     def bind_vector(value: Any) -> Sequence[Any]:
-        if not (numbers_of_view(value) if isinstance(value, memoryview) else is_sequence(value)):
-            hint = "Give its numbers: value.cast('f')." if isinstance(value, memoryview) else None
-            raise wrong_type(value, "a list, a tuple, or an array or memoryview of numbers", hint)
-        value = of_length(value, size)
+        value = of_length(elements_of_vector(value), size)
         numbers = None if bind_numbers is None else bind_numbers(value)
         return bind(value) if numbers is None else numbers
 

@@ -18,7 +18,7 @@ from coodie.protocol._accelerator import accelerator
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["array_decoder", "number_binder", "number_code", "numbers_of_view", "vector_type"]
+__all__ = ["array_decoder", "number_binder", "number_code", "vector_type"]
 
 #: Fixed-size number types, with the type code of ``array`` and ``struct``, and the Python type.
 _NUMBERS: dict[str, tuple[str, type]] = {
@@ -27,10 +27,6 @@ _NUMBERS: dict[str, tuple[str, type]] = {
     "float": ("f", float),
     "int": ("i", int),
 }
-
-
-#: The formats of buffers of numbers. "B" is the format of bytes, too, which aren't accepted.
-_VIEWED = frozenset("bhHiIlLqQfd")
 
 
 def vector_type(element: Any, size: int) -> Any:
@@ -103,11 +99,6 @@ def _swapped(numbers: array[Any]) -> array[Any]:
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers
-
-
-def numbers_of_view(view: memoryview) -> bool:
-    """Return whether the elements of a memoryview are numbers; those of bytes aren't."""
-    return view.format in _VIEWED and view.ndim == 1
 
 
 def _packer(letter: str, wanted: type, size: int) -> Callable[[Sequence[Any]], bytes | None]:

@@ -18,6 +18,7 @@ from coodie.drivers.client.values.collections import (
     UserTypeBinder,
     bind_components,
     bind_each,
+    elements_of_vector,
     is_pair,
     is_sequence,
     of_length,
@@ -164,9 +165,7 @@ def _vector(binding: ClientBinding, typ: CqlType) -> Binder:
     bind, size = bind_each(binding.binder(typ.parts[0])), typ.size or 0
 
     def bind_vector(value: Any) -> list[Any]:
-        if is_sequence(value):
-            return bind(of_length(value, size))
-        raise wrong_type(value, "a list, a tuple, or an array of numbers")
+        return bind(of_length(elements_of_vector(value), size))
 
     return bind_vector
 

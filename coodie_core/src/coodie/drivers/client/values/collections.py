@@ -13,11 +13,23 @@ from coodie.drivers.client.values.problems import BindingError, type_name, wrong
 if TYPE_CHECKING:
     from coodie.drivers.client.values.scalars import Binder
 
-__all__ = ["UserTypeBinder", "bind_components", "bind_each", "is_pair", "is_sequence", "of_length"]
+__all__ = [
+    "UserTypeBinder",
+    "bind_components",
+    "bind_each",
+    "elements_of_vector",
+    "is_pair",
+    "is_sequence",
+    "of_length",
+]
 
 #: Modules whose objects are scalars; their attributes, such as an int's `real`, are never a user type's
 #: fields.
 _SCALAR_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "coodie.types"})
+
+
+#: The formats of buffers of numbers. "B" is the format of bytes, too, which aren't accepted.
+_VIEWED = frozenset("bhHiIlLqQfd")
 
 
 class UserTypeBinder:
@@ -114,6 +126,21 @@ def of_length(value: Sequence[Any], length: int, hint: str | None = None) -> Seq
 def is_pair(value: Any) -> bool:
     """Return whether a value can be a key and its value."""
     return isinstance(value, (tuple, list)) and len(value) == 2  # noqa: PLR2004 - that is a pair
+
+
+def elements_of_vector(value: Any) -> Any:
+    """Return a value with the elements of a vector: an ordered collection, or a memoryview of numbers.
+
+    Raises:
+        BindingError: It is something else, such as a memoryview of bytes.
+    """
+    if isinstance(value, memoryview):
+        if value.format not in _VIEWED or value.ndim != 1:
+            hint = "Give its numbers: value.cast('f')."
+            raise wrong_type(value, "a list, a tuple, or an array or memoryview of numbers", hint)
+    elif not is_sequence(value):
+        raise wrong_type(value, "a list, a tuple, or an array or memoryview of numbers")
+    return value
 
 
 def is_sequence(value: Any) -> bool:
