@@ -1,4 +1,4 @@
-"""The project's directories and their metadata, read from the files themselves."""
+"""The project's distributions and their metadata, read from the source tree."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Project:
-    """One distribution's directory."""
+    """The directory of a distribution."""
 
     directory: Path
-    #: What it imports as.
+    #: The name of the package.
     package: str
-    #: All that its wheel holds.
+    #: The packages in its wheel.
     packages: tuple[str, ...]
     #: Its pyproject.toml.
     config: dict[str, Any]
@@ -39,7 +39,7 @@ class Project:
 
 
 def read_projects() -> dict[str, Project]:
-    """Read the released distributions, by the name of their directories."""
+    """Return the released distributions, by directory name."""
     packages = {
         directory: directory
         for directory in (
@@ -66,25 +66,25 @@ def read_projects() -> dict[str, Project]:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Give the project's root."""
+    """Return the project's root."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def projects() -> dict[str, Project]:
-    """Give the released distributions."""
+    """Return the released distributions."""
     return read_projects()
 
 
 @pytest.fixture(params=sorted(read_projects()))
 def project(request: pytest.FixtureRequest, projects: dict[str, Project]) -> Project:
-    """Give each distribution in turn."""
+    """Return each distribution in turn."""
     return projects[request.param]
 
 
 @pytest.fixture(scope="session")
 def tracked() -> list[Path]:
-    """List the files that are in git or would be, for `git add .`."""
+    """Return the tracked files, and those that `git add .` would add."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("no git checkout: which files are the project's can't be told")

@@ -1,4 +1,4 @@
-"""The metadata of coodie-accel, which isn't built as the others are."""
+"""The metadata of coodie-accel, which has another build backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def directory(root: Path) -> Path:
-    """Give the distribution's directory."""
+    """Return the distribution's directory."""
     return root / "coodie_accel"
 
 
@@ -31,7 +31,7 @@ def metadata(directory: Path) -> dict[str, Any]:
 
 
 def test_version_is_that_of_all(directory: Path, metadata: dict[str, Any]) -> None:
-    """The distribution and its module tell the version that coodie-core tells."""
+    """The distribution and its module have coodie-core's version."""
     tree = ast.parse((directory / "src" / "coodie_accel" / "__init__.py").read_text(encoding="utf-8"))
     (version,) = [
         ast.literal_eval(node.value)
@@ -42,7 +42,7 @@ def test_version_is_that_of_all(directory: Path, metadata: dict[str, Any]) -> No
 
 
 def test_it_has_what_users_see(directory: Path, metadata: dict[str, Any], root: Path) -> None:
-    """Name, README, licence, floor and type marker are there, as with the others."""
+    """Name, README, licence, Python version and type marker exist, as in other distributions."""
     assert metadata["name"] == "coodie-accel"
     assert metadata["requires-python"] == ">=3.10"
     assert metadata["license"] == "MIT"
@@ -52,7 +52,7 @@ def test_it_has_what_users_see(directory: Path, metadata: dict[str, Any], root: 
 
 
 def test_it_needs_nothing(metadata: dict[str, Any]) -> None:
-    """It works with either backend, since it asks for none, and not for core."""
+    """It has no dependencies, so it works with either backend."""
     assert metadata["dependencies"] == []
 
 
@@ -60,7 +60,7 @@ def test_it_needs_nothing(metadata: dict[str, Any]) -> None:
 def test_without_a_compiler_it_is_left_out(
     lacking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A machine that can't compile it says what it lacks, and is none the worse for it."""
+    """If a machine can't compile it, the build is skipped with the reason."""
     if lacking == "compiler":
         monkeypatch.setenv("CC", "no-such-compiler -O2")
     else:

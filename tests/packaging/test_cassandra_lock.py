@@ -9,7 +9,7 @@ SWEEP = (ROOT / "scripts" / "cassandra_sweep.cql").read_text(encoding="utf-8")
 
 
 def test_the_sweep_is_read_whole() -> None:
-    """No statement is lost between the parts, and a semicolon in a function's body ends none."""
+    """All statements are parsed, and a semicolon in a function's body doesn't end a statement."""
     parts = read_sweep(SWEEP, "5.0.9")
     assert list(parts) == ["schema", "writes", "reads", "changes"]
     statements = [statement for part in parts.values() for statement in part]
@@ -19,7 +19,7 @@ def test_the_sweep_is_read_whole() -> None:
 
 
 def test_an_older_version_gets_no_newer_statement() -> None:
-    """Vectors came with 5.0; a prerelease counts as its version."""
+    """Vectors require 5.0; a prerelease counts as its version."""
     assert "vector" in " ".join(read_sweep(SWEEP, "6.0-alpha2")["schema"])
     older = read_sweep(SWEEP, "4.1.10")
     assert "vector" not in " ".join(statement for part in older.values() for statement in part)

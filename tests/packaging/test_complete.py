@@ -1,4 +1,4 @@
-"""Where every package that tests need has to be installed, as in CI, a test that lacks one fails."""
+"""In CI, where all packages for tests must be installed, a missing one is a failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_is_for_another_backend(): pytest.skip("only scylla-driver knows shards"
 def test_a_skip_for_lack_of_a_package(
     pytester: pytest.Pytester, root: Path, monkeypatch: pytest.MonkeyPatch, complete: str, failed: int
 ) -> None:
-    """It fails where COODIE_TEST_COMPLETE is set, and says so; other skips stay skips."""
+    """With COODIE_TEST_COMPLETE, it is a failure with the reason; other skips remain skips."""
     monkeypatch.setenv("COODIE_TEST_COMPLETE", complete)
     pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(TESTS)
@@ -39,7 +39,7 @@ def test_a_skip_for_lack_of_a_package(
 
 
 def test_a_step_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a skip in the table, or a failure."""
+    """The step is skipped, or fails with COODIE_TEST_COMPLETE."""
     monkeypatch.delenv("COODIE_TEST_COMPLETE", raising=False)
     steps = Steps()
     steps.skip("accelerator", "needs a compiler")
@@ -50,7 +50,7 @@ def test_a_step_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
         steps.skip("accelerator", "needs a compiler")
 
 
-#: What stands in for commands: it notes its name and its arguments, and succeeds.
+#: Replaces commands: records its name and arguments, and succeeds.
 STUB = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 """
@@ -69,7 +69,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 def test_ci_installs_what_is_lacking(
     root: Path, tmp_path: Path, lacking: tuple[str, ...], packages: str
 ) -> None:
-    """As root, it installs the packages of Debian that the tests would be skipped for, and no others."""
+    """As root, CI installs exactly the Debian packages without which tests are skipped."""
     stubs = {name: STUB for name in ("apt-get", "cc", "chromium", "make") if name not in lacking}
     stubs["id"] = "#!/bin/sh\necho 0\n"
     stubs["python3"] = "#!/bin/sh\n" + "".join(

@@ -1,4 +1,4 @@
-"""Jobs side by side: order, failures, interrupts."""
+"""Concurrent jobs: order, failures, interrupts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from steps import Failure, Steps
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: More than enough for a job that does nothing.
+#: A long timeout for a job that does nothing.
 PATIENCE = 30.0
 
 
 def test_jobs_run_at_the_same_time() -> None:
-    """Two jobs that wait for each other both end."""
+    """Two jobs that wait for each other finish."""
     meeting = threading.Barrier(2, timeout=PATIENCE)
     run_side_by_side(Steps(), [Job("a", meeting.wait), Job("b", meeting.wait)], width=2)
 
 
 def test_a_job_waits_for_those_that_it_needs() -> None:
-    """However many may run at a time."""
+    """A job starts after its dependencies, with any number of concurrent jobs."""
     order: list[str] = []
     jobs = [
         Job("last", lambda: order.append("last"), after=("first", "second")),
@@ -41,7 +41,7 @@ def test_a_job_waits_for_those_that_it_needs() -> None:
 
 
 def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
-    """All failures are told by one run."""
+    """One run reports all failures."""
     ran: list[str] = []
     steps = Steps()
 
@@ -67,7 +67,7 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else() -> None:
 
 
 def test_a_job_whose_time_has_passed_is_left_out() -> None:
-    """So are those that need it; the table tells, and the run doesn't fail."""
+    """Its dependents are also skipped; the table lists them, and the run doesn't fail."""
     ran: list[str] = []
     steps = Steps()
     jobs = [
@@ -85,7 +85,7 @@ def test_a_job_whose_time_has_passed_is_left_out() -> None:
 
 
 def test_a_failure_outside_of_a_step_is_told() -> None:
-    """What a job lacks stands in the table, though no step began."""
+    """A failure before the first step is in the table."""
     steps = Steps()
 
     def lack() -> None:
@@ -99,7 +99,7 @@ def test_a_failure_outside_of_a_step_is_told() -> None:
 
 
 def test_waiting_for_the_last_job_takes_no_processor() -> None:
-    """It did where the first thread had no job left: a core less for those that still ran."""
+    """Regression test: the first thread kept a core busy when it had no job left."""
     meeting = threading.Barrier(2, timeout=PATIENCE)
 
     def work() -> None:
@@ -113,7 +113,7 @@ def test_waiting_for_the_last_job_takes_no_processor() -> None:
 
 
 def test_a_defect_of_a_job_fails_the_run() -> None:
-    """An exception that isn't a failed command is one of these scripts' own, and told."""
+    """An exception other than Failure is a bug in the scripts, and is reported."""
     steps = Steps()
     with pytest.raises(Failure, match="odd"):
         run_side_by_side(steps, [Job("odd", lambda: 1 / 0)], width=2)
@@ -121,7 +121,7 @@ def test_a_defect_of_a_job_fails_the_run() -> None:
 
 
 def test_an_interrupt_ends_all_jobs(root: Path, tmp_path: Path) -> None:
-    """Ctrl-C ends the commands of all jobs, and no further job begins."""
+    """Ctrl-C stops the commands of all jobs, and no other job starts."""
     code = f"""
 import os, signal, sys, threading, time
 sys.path.insert(0, {str(root / "scripts")!r})

@@ -1,4 +1,4 @@
-"""Long tests run where they are asked for, and only there; combinations of backend and form."""
+"""Long tests only run when selected; combinations of backend and form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_served(): pass
     ],
 )
 def test_left_out(pytester: pytest.Pytester, root: Path, expression: tuple[str, ...], ran: list[str]) -> None:
-    """Without -m, and with one that names none of their marks, they're deselected."""
+    """Without -m, or if it contains none of their marks, they are deselected."""
     pytester.makeconftest((root / "conftest.py").read_text(encoding="utf-8"))
     pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  extended\n  faults\n  recipes")
     pytester.makepyfile(_TESTS)
@@ -63,7 +63,7 @@ def test_left_out(pytester: pytest.Pytester, root: Path, expression: tuple[str, 
 
 @pytest.fixture
 def conftest(root: Path) -> ModuleType:
-    """Load the conftest.py of all tests once more."""
+    """Load the root conftest.py again."""
     spec = importlib.util.spec_from_file_location("conftest_of_all", root / "conftest.py")
     assert spec is not None
     assert spec.loader is not None
@@ -73,7 +73,7 @@ def conftest(root: Path) -> ModuleType:
 
 
 def test_combinations(conftest: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Number 0 has each test once, the others the rest; 2 is with the other backend and in the other form."""
+    """Number 0 has each test once, others have the rest; 2 is the other backend and form."""
     alone = {f"test_a.py::test_alone[{case}]" for case in range(40)}
     both = {f"test_a.py::test_both[{form}-{case}]" for form in ("sync", "async") for case in range(40)}
     forms = Counter(conftest._without_form(name) for name in (*alone, *both))
@@ -118,7 +118,7 @@ def test_both(form, case): pass
 def test_chosen_combinations(
     pytester: pytest.Pytester, root: Path, arguments: list[str], passed: int
 ) -> None:
-    """Those with the given numbers run; a test that is named runs anyway."""
+    """Combinations with the given numbers run; a test selected by name always runs."""
     pytester.makeini("[pytest]\nmarkers =\n  server\n  reliability\n  extended\n  faults\n  recipes")
     pytester.makepyfile(test_combinations=_COMBINATIONS)
     conftest = (root / "conftest.py").read_text(encoding="utf-8")
@@ -128,6 +128,6 @@ def test_chosen_combinations(
 
 @pytest.mark.parametrize(("wrong", "said"), [("first", "first"), ("4", "4"), ("", "literal")])
 def test_no_numbers(conftest: ModuleType, wrong: str, said: str) -> None:
-    """Pytest makes an error of usage of it."""
+    """Other values are a usage error."""
     with pytest.raises(ValueError, match=said):
         conftest._numbers(wrong)

@@ -1,4 +1,4 @@
-"""Each distribution's metadata, and what must agree between them."""
+"""The distributions' metadata, and its consistency."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ BACKENDS = ("coodie_scylla", "coodie_cassandra", "coodie_local", "coodie_rust", 
 
 
 def name_of(requirement: str) -> str:
-    """Cut a requirement's name out."""
+    """Return the name in a requirement."""
     return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
 
 
 def test_versions_are_equal(projects: dict[str, Project]) -> None:
-    """All distributions and the package itself tell one version."""
+    """All distributions and the package have the same version."""
     versions = {project.metadata["version"] for project in projects.values()}
     assert versions == {coodie.__version__}
 
 
 def test_siblings_are_asked_for_at_the_same_version(project: Project, projects: dict[str, Project]) -> None:
-    """A distribution of ours never meets another version of ours."""
+    """Distributions require each other at the same version."""
     ours = {other.metadata["name"] for other in projects.values()}
     requirements = [
         *project.metadata["dependencies"],
@@ -43,7 +43,7 @@ def test_siblings_are_asked_for_at_the_same_version(project: Project, projects: 
 
 
 def test_each_has_what_users_see(project: Project, root: Path) -> None:
-    """Name, README, licence, floor and type marker are there and agree."""
+    """Name, README, licence, Python version and type marker exist and agree."""
     metadata = project.metadata
     assert metadata["name"] == project.directory.name.replace("_", "-")
     assert metadata["requires-python"] == ">=3.10"
@@ -56,13 +56,13 @@ def test_each_has_what_users_see(project: Project, root: Path) -> None:
 
 
 def test_core_needs_no_database_driver(projects: dict[str, Project]) -> None:
-    """coodie-core brings what reads metadata and TOML and calls hooks, and nothing else."""
+    """coodie-core only depends on packages for metadata, TOML and hooks."""
     dependencies = projects["coodie_core"].metadata["dependencies"]
     assert sorted(map(name_of, dependencies)) == ["importlib-metadata", "packaging", "pluggy", "tomli"]
 
 
 def test_no_extra_installs_two_backends(projects: dict[str, Project]) -> None:
-    """There is no [all], and no extra names both drivers, which overwrite each other's files."""
+    """There is no [all], and no extra has both drivers, which overwrite each other's files."""
     extras = projects["coodie_core"].metadata["optional-dependencies"]
     assert set(extras) == {*KNOWN, "accel", "arrow", "cli", "otel", "testing", "uvloop"}
     for requirements in extras.values():
@@ -76,7 +76,7 @@ def test_local_extra_has_the_command_line(projects: dict[str, Project]) -> None:
 
 
 def test_the_accelerator_is_an_extra(projects: dict[str, Project], root: Path) -> None:
-    """It comes with core or with either backend, at their version, where somebody asks for it."""
+    """Core and both backends have an extra for it, with the same version."""
     text = (root / "coodie_accel" / "pyproject.toml").read_text(encoding="utf-8")
     accelerator = tomli.loads(text)["project"]
     wanted = f"{accelerator['name']}=={accelerator['version']}"
@@ -88,7 +88,7 @@ def test_the_accelerator_is_an_extra(projects: dict[str, Project], root: Path) -
 
 
 def test_backends_announce_themselves(projects: dict[str, Project]) -> None:
-    """Each backend's entry point names a module of its own, and the contract it was made for."""
+    """Each backend's entry point has a separate module and its contract version."""
     for directory in BACKENDS:
         project = projects[directory]
         groups = project.metadata["entry-points"]
@@ -99,12 +99,12 @@ def test_backends_announce_themselves(projects: dict[str, Project]) -> None:
 
 
 def test_core_announces_no_driver(projects: dict[str, Project]) -> None:
-    """Core's own distribution is no backend."""
+    """coodie-core has no entry point for a driver."""
     assert "coodie.drivers" not in projects["coodie_core"].metadata.get("entry-points", {})
 
 
 def test_the_kit_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
-    """Who installs coodie-testing, or asks for core's extra, has the report; core alone is no plug-in."""
+    """coodie-testing and core's extra install the plug-in; core alone doesn't."""
     kit, core = projects["coodie_testing"].metadata, projects["coodie_core"].metadata
     assert kit["entry-points"]["pytest11"] == {"coodie_testing": "coodie_testing.pytest_plugin"}
     assert core["optional-dependencies"]["testing"] == [f"{kit['name']}=={kit['version']}"]
@@ -112,7 +112,7 @@ def test_the_kit_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
 
 
 def test_local_is_a_pytest_plugin(projects: dict[str, Project]) -> None:
-    """Who installs coodie-local has its fixtures."""
+    """coodie-local has an entry point for pytest."""
     local = projects["coodie_local"]
     assert local.metadata["entry-points"]["pytest11"] == {"coodie_local": "coodie_local.pytest_plugin"}
     assert (local.source / "pytest_plugin.py").is_file()

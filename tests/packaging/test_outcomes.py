@@ -1,4 +1,4 @@
-"""The summary of a run: counts, skips with their reasons, and how to run a failed test again."""
+"""The summary of a run: counts, skips with reasons, and commands for failed tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_error(broken): pass
 
 @pytest.fixture
 def report(pytester: pytest.Pytester) -> Path:
-    """Give the report of a run in which a test fails, one is skipped and one has an error."""
+    """Return the report of a run with a failure, a skip and an error."""
     pytester.makeini("[pytest]\njunit_family = xunit1")
     base, suite = SUITE.split("class TestGroup", 1)
     pytester.makepyfile(
@@ -52,7 +52,7 @@ def report(pytester: pytest.Pytester) -> Path:
 
 
 def test_a_report_is_read(report: Path) -> None:
-    """Counts, reasons and the ids of failed tests are those that pytest printed."""
+    """Counts, reasons and ids of failed tests are the same as in pytest's output."""
     counts = read_report(report, report.parent)
     assert (counts.passed, counts.failed, counts.skipped) == (
         2,
@@ -63,7 +63,7 @@ def test_a_report_is_read(report: Path) -> None:
 
 
 def test_a_failed_test_comes_with_its_command(report: Path) -> None:
-    """The command survives the shell and make: its test id reaches pytest as it is."""
+    """The test id in the command is quoted for the shell and make."""
     counts = read_report(report, report.parent)
     outcome = Outcome("scylla: core", failure="exit status 1", counts=counts, rerun=Rerun("test-scylla"))
     text = "\n".join(failures([outcome]))
@@ -77,7 +77,7 @@ def test_a_failed_test_comes_with_its_command(report: Path) -> None:
 
 
 def test_many_failures_are_cut() -> None:
-    """A step that failed altogether doesn't fill the screen."""
+    """The number of listed failures is limited."""
     counts = Counts(failed=50, failures=[f"test_x.py::test_{n}" for n in range(50)])
     lines = failures([Outcome("a: tests", failure="exit status 1", counts=counts, rerun=Rerun("test-a"))])
     assert len(lines) < 20
@@ -85,7 +85,7 @@ def test_many_failures_are_cut() -> None:
 
 
 def test_the_table_has_every_step() -> None:
-    """Steps, their seconds and counts, the sum, and why tests were skipped."""
+    """The table has steps, seconds, counts, totals, and reasons for skips."""
     outcomes = [
         Outcome("style", 1.5),
         Outcome("a: tests", 60.0, counts=Counts(10, 0, Counter({"no compiler": 2}))),
@@ -107,11 +107,11 @@ def test_the_table_has_every_step() -> None:
     [("tests/test_x.py ....    [ 43%]\n", 43), ("tests/test_x.py .. [100%]", 100), ("[notice] 5%", None)],
 )
 def test_progress_is_read_from_pytests_lines(line: str, percent: int | None) -> None:
-    """The last thing on a line of pytest's is how much is done."""
+    """The end of a line of pytest's output is the progress."""
     assert percent_of(line) == percent
 
 
 def test_options_of_a_run_are_part_of_the_command() -> None:
-    """A test that failed without the fast path is run again without it."""
+    """The command for a test that failed without the fast path disables it, too."""
     command = Rerun("test-scylla", ("--fast-path=off",)).command("tests/test_x.py::test_y")
     assert command == 'make test-scylla ARGS="--fast-path=off tests/test_x.py::test_y"'

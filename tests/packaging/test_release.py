@@ -1,4 +1,4 @@
-"""What `make release-check` looks at, and that it would notice."""
+"""`make release-check`: what it checks, and that it detects errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoSteps:
 
 
 def test_all_distributions_are_checked(projects: dict[str, object]) -> None:
-    """A distribution that is added is released, too, and each backend is installed in an environment."""
+    """All distributions are released, and each backend is installed in an environment."""
     assert set(DISTRIBUTIONS) == set(projects)
     assert {f"coodie_{backend}" for backend in (*BACKENDS, *NATIVE)} == set(projects) - {
         "coodie_core",
@@ -42,7 +42,7 @@ def test_all_distributions_are_checked(projects: dict[str, object]) -> None:
 
 
 def test_an_environment_takes_wheels_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed in place: each distribution is its wheel, with its extras."""
+    """Distributions are installed as wheels with their extras, not in editable mode."""
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     for name in DISTRIBUTIONS:
         (tmp_path / f"{name}-1.0-py3-none-any.whl").touch()
@@ -53,7 +53,7 @@ def test_an_environment_takes_wheels_instead(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build that succeeds and leaves nothing isn't taken for one."""
+    """A successful build without a file is a failure."""
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "VENVS", tmp_path / ".venvs")
     with pytest.raises(Failure, match=f"expected {len(DISTRIBUTIONS)} sdists, got: none"):
@@ -62,7 +62,7 @@ def test_a_missing_sdist_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.extended
 def test_the_tree_is_no_installation(root: Path) -> None:
-    """Where what is imported comes from the tree, as in this environment, the check fails and says so."""
+    """If modules are imported from the source tree, as in this environment, the check fails."""
     result = subprocess.run(
         [sys.executable, "-I", "scripts/installed.py", "scylla"],
         cwd=root,

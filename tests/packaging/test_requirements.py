@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-#: What `make lock` writes: a name, one exact version, and for some interpreters only, a marker.
+#: A line of `make lock`: a name, an exact version, and possibly a marker for some interpreters.
 PIN = re.compile(r"([a-z0-9][a-z0-9-]*)==([0-9][A-Za-z0-9.]*)(; python_version (?:<|>=|==) \"3\.\d+\")?")
 
 BENCHMARKS = (
@@ -46,7 +46,7 @@ FILES = (*OURS, *(f"bench-{name}" for name in BENCHMARKS))
 
 
 def pins_of(root: Path, name: str) -> dict[str, str]:
-    """Read a file of pins."""
+    """Parse a file of pins."""
     pins = {}
     for line in (root / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -58,16 +58,16 @@ def pins_of(root: Path, name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_line_is_an_exact_pin(root: Path, name: str) -> None:
-    """No range, no option, no address: the same versions everywhere, from whatever index pip is set to."""
+    """No range, option or URL: the same versions everywhere, from any index."""
     assert pins_of(root, name)
 
 
 def test_there_are_no_other_files(root: Path) -> None:
-    """Each file of pins is one that these tests read."""
+    """These tests read all files of pins."""
     assert {path.stem for path in (root / "requirements").glob("*.txt")} == set(FILES)
 
 
-#: Files that an environment is made of, beside those of all.
+#: The files of an environment, in addition to the common ones.
 TOGETHER = [
     ("cassandra", "object-mapper"),
     ("rust",),
@@ -85,7 +85,7 @@ TOGETHER = [
 
 @pytest.mark.parametrize("names", TOGETHER)
 def test_files_agree(root: Path, names: tuple[str, ...]) -> None:
-    """What is installed together is pinned to one version."""
+    """Files that are installed together have the same versions."""
     together = [pins_of(root, name) for name in ("build", "testing", "dev", *names)]
     for name in set().union(*together):
         assert len({pins[name] for pins in together if name in pins}) == 1, name
@@ -100,7 +100,7 @@ def test_one_driver_to_a_file(root: Path, backend: str, rival: str) -> None:
 
 
 def test_this_environment_holds_nothing_unpinned(root: Path) -> None:
-    """Whatever is installed beside our own distributions has its pin: none was forgotten."""
+    """All installed third-party distributions are pinned."""
     if not Path(sys.prefix).is_relative_to(root / ".venvs"):
         pytest.skip("not an environment that `make` made")
     backend = Path(sys.prefix).name

@@ -1,4 +1,4 @@
-"""``make test-servers``: the versions of Cassandra, and what it runs with each."""
+"""``make test-servers``: the versions of Cassandra, and the tests that run with each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steps import Failure
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
-    """Record runs of tests, by environment and arguments, instead of running them; those of 4.1 fail."""
+    """Record test runs, by environment and arguments, without running them; those of 4.1 fail."""
     found: list[tuple[str, tuple[str, ...]]] = []
 
     def run_tests(_steps: Any, environment: str, title: str, arguments: tuple[str, ...], **_: Any) -> None:
@@ -28,7 +28,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def test_all_other_versions_are_known() -> None:
-    """Each version that coodie-local starts, except the default one, has an environment with its Java."""
+    """Each version of coodie-local, except the default one, has an environment with its Java."""
     others = {release.version: release.java for release in RELEASES if release.version != DEFAULT_VERSION}
     javas = {
         version: 11 if "java-11" in ENVIRONMENTS[name].instead else 17
@@ -49,7 +49,7 @@ def test_a_failure_doesnt_stop_other_versions(runs: list[Any]) -> None:
 
 
 def test_one_version_and_one_test(runs: list[Any]) -> None:
-    """The option of the version selects it, and other options are those of pytest."""
+    """The option selects the version; other options are passed to pytest."""
     options = ("--cassandra-version=6.0-alpha2", "-x", "tests/kit/test_conformance.py")
     servers.test_servers(None, *options)  # type: ignore[arg-type]  # as above
     assert runs == [("scylla", options)]

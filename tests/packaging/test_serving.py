@@ -1,4 +1,4 @@
-"""`make docs` serves what it built, to whoever sits in front of it."""
+"""`make docs` serves the built site on a terminal."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Give a site of one page."""
+    """Return a site with one page."""
     (tmp_path / "index.html").write_text("<title>here</title>")
     return tmp_path
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
 def test_the_site_is_served(site: Path, taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address answers with the page while it's served, on another port where the usual one is taken."""
+    """The server responds with the page, on another port if the usual one is in use."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
@@ -50,7 +50,7 @@ def test_the_site_is_served(site: Path, taken: bool, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("somebody", [False, True])
 def test_who_is_served(somebody: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the site is served; in a pipe, and in `make test`, it is only built."""
+    """On a terminal, the site is served; in a pipe, it is only built."""
     done: list[str] = []
     monkeypatch.setattr(checks, "build_docs", lambda _steps: done.append("built"))
     monkeypatch.setattr(project, "serve", lambda _directory: done.append("served"))
@@ -60,7 +60,7 @@ def test_who_is_served(somebody: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_make_test_only_builds() -> None:
-    """`make test` ends, also on a terminal."""
+    """`make test` doesn't serve the site, even on a terminal."""
     (job,) = [job for job in tiers.jobs_of_test(Steps(), None) if job.name == "documentation"]
     assert isinstance(job.work, partial)
     assert job.work.func is checks.build_docs

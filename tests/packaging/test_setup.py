@@ -1,4 +1,4 @@
-"""`make` on machines that lack something, and environments that are made once."""
+"""`make` on machines without a requirement, and environments that are created once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GROUPS = ["Start", "Test", "Write code", "Measure", "Release"]
 
 @pytest.fixture
 def checkout(root: Path, tmp_path: Path) -> Path:
-    """Give a copy of the project, without its environments."""
+    """Return a copy of the project without its environments."""
     copy = tmp_path / "checkout"
     copy.mkdir()
     shutil.copy(root / "Makefile", copy)
@@ -41,7 +41,7 @@ def checkout(root: Path, tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, target: str, python: str = sys.executable, **variables: str) -> str:
-    """Run a target that must fail; return what it says."""
+    """Run a target that must fail; return its output."""
     if MAKE is None:
         pytest.skip("make isn't installed")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "MAKE"))}
@@ -61,7 +61,7 @@ def make(checkout: Path, target: str, python: str = sys.executable, **variables:
 @pytest.mark.skipif(MAKE is None, reason="make isn't installed")
 def test_help_fits_a_terminal(root: Path) -> None:
     """`make` lists each documented target in its group, in lines of at most 80 columns."""
-    # Without the variables of a make that runs these tests, which would have this one print its directory.
+    # Without the variables of a make that runs these tests, or this one would print its directory.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     result = subprocess.run([str(MAKE)], cwd=root, env=environ, check=True, capture_output=True, text=True)
     lines = result.stdout.splitlines()
@@ -72,7 +72,7 @@ def test_help_fits_a_terminal(root: Path) -> None:
 
 
 def test_no_python(checkout: Path) -> None:
-    """Without an interpreter the message says which version to install, or how to name one."""
+    """Without an interpreter, the message has the required version, and how to select one."""
     said = make(checkout, "demo", python="no-such-python")
     assert '"no-such-python" is missing' in said
     assert "Python 3.10" in said
@@ -80,7 +80,7 @@ def test_no_python(checkout: Path) -> None:
 
 
 def test_python_too_old(checkout: Path) -> None:
-    """An old interpreter is refused before any file of ours is parsed by it."""
+    """An old interpreter is rejected before it parses a file of the project."""
     old = checkout / "old-python"
     pretend = "import sys; sys.version_info = (3, 9, 18); exec(sys.argv[1])"
     old.write_text(
@@ -98,7 +98,7 @@ def test_python_too_old(checkout: Path) -> None:
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_no_venv(checkout: Path, module: str) -> None:
-    """Where Debian and Ubuntu split `venv` off, the message names the package."""
+    """Without `venv`, the message has the package of Debian and Ubuntu."""
     customisation = checkout / "without"
     customisation.mkdir()
     (customisation / "sitecustomize.py").write_text(f"import sys; sys.modules[{module!r}] = None\n")
@@ -108,7 +108,7 @@ def test_no_venv(checkout: Path, module: str) -> None:
 
 
 def test_no_network(checkout: Path) -> None:
-    """Where no index answers, the message says so, and the four things that may help."""
+    """Without an index, the message has four possible fixes."""
     nobody = "http://127.0.0.1:9/"
     said = make(checkout, "demo", PIP_INDEX_URL=nobody, PIP_RETRIES="0", NO_PROXY="127.0.0.1")
     assert "pip could not reach a package index" in said
@@ -124,19 +124,19 @@ def test_no_network(checkout: Path) -> None:
     ],
 )
 def test_no_wheel(said: str) -> None:
-    """Where a pinned version has no wheel for this machine, the message says which Pythons have one."""
+    """If a pinned version has no wheel for this machine, the message has the supported Pythons."""
     explanation = explain(f"Collecting editables==0.6\n{said}\n")
     assert "no wheel of a pinned version" in explanation
     assert "3.10 to 3." in explanation
 
 
 def test_no_other_guesses() -> None:
-    """Where pip failed for another reason, its own words stand alone."""
+    """If pip failed for another reason, the message only has its output."""
     assert explain("ERROR: Could not install packages due to an OSError: No space left on device") == ""
 
 
 class RecordingSteps(Steps):
-    """Steps that make an environment in name only, or fail halfway."""
+    """Steps that create a fake environment, or fail."""
 
     fail = False
 
@@ -147,7 +147,7 @@ class RecordingSteps(Steps):
         log: Path,
         explain: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """Note the title, and put an interpreter where the environment has one."""
+        """Record the title, and create a fake interpreter."""
         self.outcomes.append(Outcome(title))
         log.write_text("")
         python = Path([*commands][1][0])
@@ -159,7 +159,7 @@ class RecordingSteps(Steps):
 
 @pytest.fixture
 def environment(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """Give an environment of the copy that stands."""
+    """Return an up-to-date environment of the copy."""
     monkeypatch.setattr(environments, "ROOT", checkout)
     monkeypatch.setattr(environments, "VENVS", checkout / ".venvs")
     made = ENVIRONMENTS["demo"]
@@ -168,7 +168,7 @@ def environment(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
 
 
 def made_anew(environment: Environment) -> bool:
-    """Tell whether the environment is made once more."""
+    """Return whether the environment is recreated."""
     steps = RecordingSteps()
     environment.ensure(steps)
     return bool(steps.outcomes)
@@ -183,7 +183,7 @@ def test_an_environment_is_made_once(environment: Environment) -> None:
     "name", ["requirements/build.txt", "requirements/scylla.txt", "coodie_core/pyproject.toml"]
 )
 def test_a_change_makes_it_anew(environment: Environment, checkout: Path, name: str) -> None:
-    """Changed pins or metadata are installed, into an empty environment."""
+    """Changed pins or metadata recreate the environment."""
     with (checkout / name).open("a") as file:
         file.write("\n# changed\n")
     assert made_anew(environment)
@@ -191,13 +191,13 @@ def test_a_change_makes_it_anew(environment: Environment, checkout: Path, name: 
 
 
 def test_a_source_file_changes_nothing(environment: Environment, checkout: Path) -> None:
-    """Distributions are installed in place: their code is what is in the directories."""
+    """Distributions are installed in editable mode, so changed code needs no installation."""
     (checkout / "coodie_core" / "src" / "coodie" / "new.py").write_text("")
     assert not made_anew(environment)
 
 
 def test_what_failed_halfway_is_made_again(environment: Environment) -> None:
-    """What was begun and not finished isn't taken for an environment."""
+    """An incomplete environment is recreated."""
     steps = RecordingSteps()
     steps.fail = True
     with pytest.raises(Failure, match="halfway"):
@@ -206,12 +206,12 @@ def test_what_failed_halfway_is_made_again(environment: Environment) -> None:
 
 
 def test_other_contents_make_it_anew(environment: Environment) -> None:
-    """An environment that should hold another distribution is made anew."""
+    """A changed list of distributions recreates the environment."""
     assert made_anew(replace(environment, distributions=("coodie_core",)))
 
 
 def test_a_lost_interpreter_makes_it_anew(environment: Environment) -> None:
-    """Once the interpreter it was made from is gone, an environment is worthless."""
+    """If the base interpreter was removed, the environment is recreated."""
     environment.python.unlink()
     environment.python.symlink_to("no-such-python")
     assert made_anew(environment)

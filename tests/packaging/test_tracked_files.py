@@ -1,4 +1,4 @@
-"""What must not be in any file of the project."""
+"""Forbidden content of the project's files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOSTS = tuple(
     )
 )
 
-#: Options that name an index or a directory of wheels.
+#: Options with an index or a directory of wheels.
 OPTIONS = re.compile(r"--(?:extra-)?index-url[ =]\S*//|--find-links[ =]|--trusted-hos[t]")
 
 #: Absolute paths of somebody's machine, at the start of a word.
@@ -35,7 +35,7 @@ LARGEST = 1_000_000
 
 
 def lines_of(tracked: list[Path]) -> list[tuple[Path, int, str]]:
-    """Give all lines of all text files with their places."""
+    """Yield all lines of all text files, with path and line number."""
     found = []
     for file in tracked:
         content = file.read_bytes()
@@ -49,7 +49,7 @@ def lines_of(tracked: list[Path]) -> list[tuple[Path, int, str]]:
     "halves", [("see /wo", "rk/x"), ('"/ro', 'ot"'), ("=/tm", "p/x"), ("(/ho", "me/me/x")]
 )
 def test_paths_are_recognised(halves: tuple[str, str]) -> None:
-    """The pattern finds what it's for."""
+    """The pattern matches absolute paths."""
     assert PATHS.search("".join(halves))
 
 
@@ -57,12 +57,12 @@ def test_paths_are_recognised(halves: tuple[str, str]) -> None:
     "text", ["docs/work", "https://example.org/home/x", "/workers", "/dev/shm", "a/tmp/x"]
 )
 def test_other_paths_are_fine(text: str) -> None:
-    """The pattern leaves relative paths and addresses alone."""
+    """The pattern doesn't match relative paths and URLs."""
     assert PATHS.search(text) is None
 
 
 def test_no_package_host(tracked: list[Path]) -> None:
-    """No file names a package index or a repository of jars."""
+    """No file contains the host of a package index or a repository of jars."""
     bad = [place for place in lines_of(tracked) if any(host in place[2] for host in HOSTS)]
     assert bad == []
 
@@ -73,16 +73,16 @@ def test_no_index_option(tracked: list[Path]) -> None:
 
 
 def test_no_machine_path(tracked: list[Path]) -> None:
-    """No file contains a path of the machine it was written on."""
+    """No file contains an absolute path of a machine."""
     assert [place for place in lines_of(tracked) if PATHS.search(place[2])] == []
 
 
 def test_no_large_file(tracked: list[Path]) -> None:
-    """Nothing was added that belongs in a cache."""
+    """No file is so large that it belongs in a cache."""
     assert [file for file in tracked if file.stat().st_size > LARGEST] == []
 
 
 def test_no_environment_or_cache(tracked: list[Path]) -> None:
-    """What the tools leave is ignored by git."""
+    """Files of tools are ignored by git."""
     left = {".venvs", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
     assert [file for file in tracked if left & set(file.parts)] == []

@@ -1,4 +1,4 @@
-"""What scripts/trips.py counts of a call."""
+"""The counts of scripts/trips.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trips import Trip
 
 
 def room(name: str, text: str, file: str = "room.py", **names: Any) -> dict[str, Any]:
-    """Return the names of a module of this text."""
+    """Return the namespace of a module with this source."""
     found = {"__name__": name, **names}
     exec(compile(text, file, "exec"), found)  # noqa: S102 - ours
     return found

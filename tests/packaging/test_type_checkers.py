@@ -1,4 +1,4 @@
-"""What mypy and pyright check, and what they are told to pass over."""
+"""The paths that mypy and pyright check, and suppressed errors."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from checks import CHECKED
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A comment for pyright: to a line with the rule, to a line without one, or to a file.
+#: A comment for pyright: for a line with a rule, for a line without one, or for a file.
 COMMENT = re.compile(r"#\s*pyright:\s*(.*?)\s*(?:#.*)?$", re.MULTILINE)
 
-#: All that there are. The list may shrink; what would make it longer is corrected instead.
+#: All suppressed errors. The list may only shrink.
 ALLOWED = {
-    # The benchmarks' other contestants: each is installed in an environment of its own.
+    # The benchmarks' other contestants, which have separate environments.
     "benchmarks/contestants/acsylla_client.py": ["ignore[reportMissingImports]"],
     "benchmarks/contestants/cassandra_asyncio_client.py": ["ignore[reportMissingImports]"],
     "benchmarks/contestants/rsylla_client.py": ["ignore[reportMissingImports]"],
     "benchmarks/contestants/scylladb_rs_client.py": ["ignore[reportMissingImports]"],
     "benchmarks/contestants/scyllapy_client.py": ["ignore[reportMissingImports]"],
-    # A property that can be set stands in for an attribute.
+    # A property with a setter replaces an attribute.
     "coodie_core/src/coodie/registry/lazy.py": ["ignore[reportIncompatibleVariableOverride]"],
-    # Defects break the contract's signatures on purpose.
+    # Defects intentionally violate the contract's signatures.
     "tests/kit/defects/requests.py": ["reportIncompatibleMethodOverride=false"],
 }
 
 
 def test_no_more_is_passed_over(root: Path, tracked: list[Path]) -> None:
-    """Each exception is in the list, and the list has no other."""
+    """The list has exactly the suppressed errors."""
     found = {}
     for file in tracked:
         if file.suffix in {".py", ".pyi"} and file.name != "test_type_checkers.py":
@@ -41,7 +41,7 @@ def test_no_more_is_passed_over(root: Path, tracked: list[Path]) -> None:
     assert found == ALLOWED
 
 
-#: What needs more than the environment of a backend, runs where pip builds a package, or is frozen.
+#: Files that require another environment, run during a build, or are frozen.
 UNCHECKED = (
     "coodie_accel/setup.py",
     "docs/conf.py",
@@ -55,7 +55,7 @@ UNCHECKED = (
 
 
 def test_both_check_every_file(root: Path, tracked: list[Path]) -> None:
-    """A directory that is added, or falls out of a list, would never be checked."""
+    """Both lists contain each directory with Python files."""
     settings = tomli.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]
     for checker, paths in {"mypy": CHECKED, "pyright": settings["include"]}.items():
         for file in tracked:

@@ -1,4 +1,4 @@
-"""``make test-versions``: the interpreters that it finds, and what it runs with each."""
+"""``make test-versions``: the interpreters, and the tests that run with each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RecordingSteps:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the only directory on PATH: one interpreter starts, another doesn't."""
+    """Return the only directory on PATH, with a working interpreter and a broken one."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(versions, "VERSIONS", ("9.9", "9.8", "9.7", "{}.{}".format(*sys.version_info)))
     (tmp_path / "python9.9").symlink_to(sys.executable)
@@ -52,7 +52,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_interpreter_is_used(path: Path) -> None:
-    """One that is missing or doesn't start is skipped; the others have environments of their own."""
+    """A missing or broken interpreter is skipped; the others have separate environments."""
     steps: Any = RecordingSteps()
     versions.test_versions(steps, "-k", "a b")
     assert list(steps.commands) == ["Python 9.9: scylla", "Python 9.9: cassandra"]
@@ -64,7 +64,7 @@ def test_each_interpreter_is_used(path: Path) -> None:
 
 
 def test_a_failure_doesnt_stop_the_others(path: Path) -> None:
-    """The tests with the other backend run, and the run fails."""
+    """Tests with the other backend run, and the run fails."""
     steps: Any = RecordingSteps(broken="scylla")
     with pytest.raises(Failure, match="scylla"):
         versions.test_versions(steps)
@@ -72,7 +72,7 @@ def test_a_failure_doesnt_stop_the_others(path: Path) -> None:
 
 
 def test_no_other_interpreter(path: Path) -> None:
-    """It is a failure that says what to do."""
+    """Without another interpreter, the run fails with the fix."""
     (path / "python9.9").unlink()
     with pytest.raises(Failure, match="to PATH"):
         versions.test_versions(RecordingSteps())  # type: ignore[arg-type]  # has what is used

@@ -1,4 +1,4 @@
-"""What `hatchling build` makes of each distribution."""
+"""The wheel and sdist of each distribution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.extended
 
 @pytest.fixture(scope="session")
 def built(projects: dict[str, Project], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build all; give the directories with one wheel and one sdist each."""
+    """Build all distributions; return the directories with one wheel and one sdist each."""
     directories = {}
     for name, project in projects.items():
         directories[name] = tmp_path_factory.mktemp(name)
@@ -46,7 +46,7 @@ def wheel_of(directory: Path) -> zipfile.ZipFile:
 
 
 def sources_of(project: Project) -> set[str]:
-    """List the files of its packages, relative to its src/."""
+    """Return the files of its packages, relative to its src/."""
     files = (
         path
         for package in project.packages
@@ -57,7 +57,7 @@ def sources_of(project: Project) -> set[str]:
 
 
 def test_wheel_holds_the_package_and_nothing_else(project: Project, built: dict[str, Path]) -> None:
-    """All of the source tree, data files included, and only that: only core's wheel writes into `coodie`."""
+    """The wheel has exactly the source tree with data files; only core's wheel has files in `coodie`."""
     with wheel_of(built[project.directory.name]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert names == sources_of(project)
@@ -66,7 +66,7 @@ def test_wheel_holds_the_package_and_nothing_else(project: Project, built: dict[
 
 
 def test_wheel_metadata(project: Project, built: dict[str, Path]) -> None:
-    """An index shows name, version, licence text, README, floor and dependencies."""
+    """The metadata has name, version, licence text, README, Python version and dependencies."""
     metadata = project.metadata
     info = f"{project.directory.name}-{metadata['version']}.dist-info"
     with wheel_of(built[project.directory.name]) as wheel:
@@ -83,7 +83,7 @@ def test_wheel_metadata(project: Project, built: dict[str, Path]) -> None:
 
 
 def test_sdist_builds_alone(project: Project, built: dict[str, Path], tmp_path: Path) -> None:
-    """A source distribution holds all that its own wheel is built from, without the rest of the tree."""
+    """A sdist contains all files for building its wheel, without the rest of the tree."""
     (archive,) = built[project.directory.name].glob("*.tar.gz")
     with tarfile.open(archive) as sdist:
         if sys.version_info >= (3, 12):
@@ -104,7 +104,7 @@ def test_sdist_builds_alone(project: Project, built: dict[str, Path], tmp_path: 
 def test_installed_wheels_find_each_other(
     built: dict[str, Path], projects: dict[str, Project], tmp_path: Path
 ) -> None:
-    """From its wheels alone, `coodie.drivers` imports and all backends are announced."""
+    """With only the wheels installed, `coodie.drivers` is importable and all backends are found."""
     for name in projects:
         with wheel_of(built[name]) as wheel:
             wheel.extractall(tmp_path)  # noqa: S202 - ours; a pure wheel is installed by unpacking it
