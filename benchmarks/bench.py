@@ -33,12 +33,12 @@ from environments import ENVIRONMENTS
 from ruler import stub
 from ruler.conditions import conditions
 from ruler.page import BASELINES, publish
-from ruler.plan import names, planned
+from ruler.plan import make_plan, names
 from ruler.processes import Place
 from ruler.real import Address, real_server
 from ruler.rounds import compete
 from ruler.tables import header, lines
-from ruler.targets import reached
+from ruler.targets import evaluate_targets
 from steps import Failure, Steps, interrupt_on_signals
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     given.seconds = given.seconds or (0.3 if given.quick else 0.5)
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
-        contests = planned(given.workloads, given.contestants, given.server, quick=given.quick)
+        contests = make_plan(given.workloads, given.contestants, given.server, quick=given.quick)
     except ValueError as exc:
         console.print(f"bench: {exc}", markup=False)
         return 2
@@ -106,7 +106,7 @@ def _run(
                     }
                     results[each.name] = result
                     _print(console, each.title, result, names(given.baselines))
-    targets = list(reached(results))
+    targets = list(evaluate_targets(results))
     if targets:
         _table(console, "targets", ["workload", "contestant", "target", "median (spread)", ""], targets)
     console.print(f"{len(contests)} workloads in {time.monotonic() - begun:.0f} s")

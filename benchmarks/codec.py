@@ -68,7 +68,7 @@ _ACCELERATOR = "coodie_accel"
 Row = tuple[int, int, str, float, UUID]
 
 
-def made(count: int) -> list[Row]:
+def make_rows(count: int) -> list[Row]:
     """Create rows, the same in each run."""
     source = random.Random(5)
     return [
@@ -165,7 +165,7 @@ def contest(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def decoding(count: int) -> dict[str, Callable[[], Any]]:
     """Return the contestants that decode a number of rows, after comparing their results."""
-    rows = cells(made(count))
+    rows = cells(make_rows(count))
     bare = pack(">iii", _RESULT_OF_ROWS, _NO_METADATA, len(_COLUMNS)) + rows
     described = pack(">iii", _RESULT_OF_ROWS, _GLOBAL_TABLE, len(_COLUMNS)) + metadata() + rows
     by_driver = driver_reader()
@@ -186,7 +186,7 @@ def encoding() -> dict[str, Callable[[], Any]]:
     """Return the contestants that encode a row's parameters, after comparing their results."""
     from cassandra.protocol import ColumnMetadata
 
-    (row,) = made(1)
+    (row,) = make_rows(1)
     columns = [ColumnMetadata(_KEYSPACE, _TABLE, name, typ) for name, typ, _ in _COLUMNS]
     prepared = PreparedStatement(columns, b"id", [0], _INSERT, _KEYSPACE, _VERSION, None, None)
     entry = SessionStatement(

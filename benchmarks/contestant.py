@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from contestants import asynchronous, frames, synchronous
 from contestants.listing import Contestant, contestant
-from contestants.measuring import connections, forget_peak, measured, memory, peak
-from contestants.pacing import paced, paced_with_callbacks, percentile
+from contestants.measuring import connections, forget_peak, measure, memory, peak
+from contestants.pacing import percentile, send_at_rate, send_at_rate_with_callbacks
 from contestants.roles import Target, Unavailable
 from contestants.rows import ARROW_SIZE, READ_PART, digest
 from contestants.work import Work
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 #: The target duration of a round in CPU seconds; the maximum elapsed time, as a multiple of it.
 _SECONDS = 0.5
-_PATIENCE = 3
+_MAX_SLOWDOWN = 3
 #: Seconds of a round at a fixed rate, per second of the target duration.
-_PACED = 4
+_RATE_FACTOR = 4
 #: Requests in flight before a burst.
 _WARM_UP = 8
 
@@ -83,12 +83,12 @@ class Process:
 
     async def _connect(self) -> None:
         """Connect, read a row, disconnect."""
-        with measured() as spent:
+        with measure() as spent:
             await self._call(self.client.open, self.target)
             statement = await self._call(self.client.prepare, self.work.cql)
             rows = await self._call(self.client.read, statement, [READ_PART, 1])
         facts = self.client.facts
-        with measured(spent):
+        with measure(spent):
             await self._call(self.client.close)
         if self._plain(rows) != [self.work.table.row(READ_PART, 1)]:
             raise AssertionError(f"expected another row, got {rows}")
@@ -104,7 +104,7 @@ class Process:
         self.answer(checked=checked, count=count, facts=self.client.facts)
         while await self._next():
             gc.collect()
-            with measured() as spent:
+            with measure() as spent:
                 rows = await self._perform(count)
             self.answer(cpu=spent.cpu, wall=spent.wall, count=count, rows=rows, memory=memory())
 
@@ -115,7 +115,7 @@ class Process:
         gc.collect()
         forget_peak()
         before = memory()
-        with measured() as spent:
+        with measure() as spent:
             await self._perform(1)
         self.answer(
             cpu=spent.cpu,
@@ -137,7 +137,7 @@ class Process:
         gc.collect()
         forget_peak()
         before = memory()
-        with measured() as spent:
+        with measure() as spent:
             frame = await self._call(self.client.frame, statement, [READ_PART])
         held = (peak() - before) / (ARROW_SIZE * self.work.rows)
         self.work.expect(len(frame), int(frame["id"].sum()))
@@ -159,7 +159,7 @@ class Process:
         gc.collect()
         forget_peak()
         before = memory()
-        with measured() as spent:
+        with measure() as spent:
             await self._perform(self.work.number)
         self.answer(
             cpu=spent.cpu,
@@ -177,7 +177,7 @@ class Process:
         await self._read_one(self.client)
         gc.collect()
         before, connected = memory(), connections(self.target.port)
-        with measured() as spent:
+        with measure() as spent:
             for client in clients:
                 await self._call(client.open, self.target)
                 await self._read_one(client)
@@ -203,13 +203,13 @@ class Process:
     async def _paced_rounds(self) -> None:
         """Run rounds at a fixed rate."""
         checked = await self._check()
-        count = max(int(self.work.rate * self.seconds * _PACED), 1)
-        pace = paced if self.on_loop else paced_with_callbacks
+        count = max(int(self.work.rate * self.seconds * _RATE_FACTOR), 1)
+        pace = send_at_rate if self.on_loop else send_at_rate_with_callbacks
         await self._call(pace, self.client, self.work, count)
         self.answer(checked=checked, count=count, facts=self.client.facts)
         while await self._next():
             gc.collect()
-            with measured() as spent:
+            with measure() as spent:
                 latencies = await self._call(pace, self.client, self.work, count)
             p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
             self.answer(cpu=spent.cpu, p50=p50, p99=p99, count=count, rows=count, memory=memory())
@@ -233,10 +233,10 @@ class Process:
         """Return the number of operations per round; also a warm-up."""
         count = self.work.width
         while True:
-            with measured() as spent:
+            with measure() as spent:
                 await self._perform(count)
             # By CPU time: on a busy machine, elapsed time would result in too few operations.
-            took = max(spent.cpu, spent.wall / _PATIENCE)
+            took = max(spent.cpu, spent.wall / _MAX_SLOWDOWN)
             wanted = count * self.seconds / max(took, 1e-6)
             if took > self.seconds / 3:
                 return max(int(wanted) // self.work.width, 1) * self.work.width

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_ARCHIVE_PATIENCE = 600.0
+_ARCHIVE_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["COODIE_LOCAL_CACHE"] = cache
         report("nothing cached, with download", [measure("cold")])
-        deadline = time.monotonic() + _ARCHIVE_PATIENCE
+        deadline = time.monotonic() + _ARCHIVE_TIMEOUT
         while not [*Path(cache, "archives").glob("*.jsa")]:
             if time.monotonic() > deadline:
                 raise SystemExit("No class archive was created.")

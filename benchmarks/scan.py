@@ -55,7 +55,7 @@ CONTESTANTS = {
 _IN_MEMORY = ("scan", "scan_async", "execute")
 
 #: Seconds after which a contestant is stopped.
-_PATIENCE = 3600
+_TIMEOUT = 3600
 
 #: prctl(2): orphaned processes become children of this process, which counts their CPU time.
 _SUBREAPER = 36
@@ -148,7 +148,7 @@ def _copy(place: Place) -> dict[str, float]:
     for statement in ("SELECT key FROM system.local", f"COPY {place.table} TO '/dev/null'"):
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         command = [str(cqlsh), "--request-timeout=120", "-e", statement, place.hosts[0], str(place.port)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT)
         wall, output = time.perf_counter() - begun, done.stdout
         with suppress(ChildProcessError):
             while True:  # waits for cqlsh's workers, which outlive it
@@ -166,7 +166,7 @@ def _copy(place: Place) -> dict[str, float]:
 def _measure(name: str, place: Place) -> dict[str, float]:
     """Run a contestant once, in a separate process."""
     command = [sys.executable, __file__, "--contestant", name, "--place", json.dumps(place)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=_TIMEOUT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassandra import cqltypes
 
-from codec import cells, contest, made, metadata, use_accelerator
+from codec import cells, contest, make_rows, metadata, use_accelerator
 from coodie.codec_registry import Codecs
 from coodie.codecs import vector_codec
 from coodie.drivers.cassandra.fastpath.reader import ResultReader, _reader
@@ -95,7 +95,7 @@ def vectors() -> dict[str, dict[str, Callable[[], Any]]]:
 
 def shapes() -> dict[str, Callable[[], Any]]:
     """Return the contestants that decode rows to different shapes."""
-    body = pack(">iii", 2, 1, 5) + metadata() + cells(made(_ROWS))
+    body = pack(">iii", 2, 1, 5) + metadata() + cells(make_rows(_ROWS))
 
     def reader(rows: Any) -> Callable[[], Any]:
         results = ResultReader(4, {}, ValueOptions(), parse_rows(rows))

@@ -26,7 +26,6 @@ __all__ = [
     "SITE",
     "accelerator_tests",
     "build_docs",
-    "chosen",
     "compatibility",
     "differential",
     "example",
@@ -39,6 +38,7 @@ __all__ = [
     "types",
     "types_of_tests",
     "version_of",
+    "with_default_paths",
 ]
 
 #: Backends, each with the distribution of its driver.
@@ -207,7 +207,7 @@ def run_tests(
     return report
 
 
-def chosen(options: Sequence[str], *paths: str) -> list[str]:
+def with_default_paths(options: Sequence[str], *paths: str) -> list[str]:
     """Add default paths to pytest arguments that contain no path.
 
     Args:
@@ -264,7 +264,7 @@ def accelerator_tests(steps: Steps, backend: str, *options: str, nodes: str | No
         nodes: As for `run_tests`.
     """
     if accelerator.build(steps):
-        arguments = (*_WITH_ACCELERATOR, *chosen(options, *_ACCELERATED))
+        arguments = (*_WITH_ACCELERATOR, *with_default_paths(options, *_ACCELERATED))
         run_tests(steps, backend, f"{backend}: accelerator", arguments, rerun=Rerun("accel"), nodes=nodes)
         if not options:
             title = f"{backend}: simulation with the accelerator"
@@ -288,7 +288,7 @@ def compatibility(steps: Steps, backend: str, *options: str, nodes: str | None =
     else:
         environment, title = "object-mapper", f"{backend}: object mapper"
         path = f"{directory}/test_object_mapper.py"
-    arguments = chosen(options, path)
+    arguments = with_default_paths(options, path)
     run_tests(steps, environment, title, arguments, rerun=Rerun("compatibility"), nodes=nodes)
 
 
@@ -302,7 +302,7 @@ def differential(steps: Steps, backend: str, *options: str, nodes: str | None = 
         nodes: As for `run_tests`.
     """
     found = _WITH_ACCELERATOR if accelerator.build(steps) else ()
-    arguments = (*found, *chosen(options, "tests/differential"))
+    arguments = (*found, *with_default_paths(options, "tests/differential"))
     title = f"{backend}: differential"
     run_tests(steps, backend, title, arguments, rerun=Rerun("differential"), nodes=nodes)
 
@@ -314,7 +314,7 @@ def example(steps: Steps, *options: str) -> None:
         configuration = f"{directory}/pyproject.toml"
         sources = (f"{directory}/src", f"{directory}/tests")
         steps.run(f"example {name}: mypy", [python, "-m", "mypy", "--config-file", configuration, *sources])
-        arguments = ("-c", configuration, *chosen(options, sources[1]))
+        arguments = ("-c", configuration, *with_default_paths(options, sources[1]))
         run_tests(steps, name, f"example {name}: tests", arguments, rerun=Rerun("example"))
 
 

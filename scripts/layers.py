@@ -26,7 +26,7 @@ __all__ = [
     "imports_of",
     "in_circles",
     "read_house",
-    "written",
+    "render",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -255,7 +255,7 @@ def in_circles(imports: Iterable[Import]) -> dict[str, int]:
     return circles
 
 
-def written(broken: Mapping[str, Iterable[Import]]) -> str:
+def render(broken: Mapping[str, Iterable[Import]]) -> str:
     """Return the content of the list's file."""
     lines = [f"{rule} {one.importer} -> {one.imported}" for rule, found in broken.items() for one in found]
     return "".join(f"{line}\n" for line in lines)
@@ -265,7 +265,7 @@ def main() -> None:
     """Write the list and print its length."""
     modules = read_house()
     broken = Layers().broken(modules)
-    EXCEPTIONS.write_text(written(broken), encoding="utf-8")
+    EXCEPTIONS.write_text(render(broken), encoding="utf-8")
     counts = ", ".join(f"{len(found)} {rule}" for rule, found in broken.items())
     circles = len(in_circles(imports_of(modules)))
     print(f"wrote {EXCEPTIONS.relative_to(ROOT)}: {counts}; modules in circles: {circles}")

@@ -18,7 +18,7 @@ from steps import ROOT, Failure
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["COUNTS", "VARIABLE", "check", "clear", "declared", "table"]
+__all__ = ["COUNTS", "VARIABLE", "check", "clear", "find_points", "table"]
 
 #: The environment variable for the directory of the counts.
 VARIABLE = "COODIE_TEST_POINTS"
@@ -30,7 +30,7 @@ _PAGE = ROOT / "docs" / "reliability.md"
 _TABLE = re.compile(r"(?<=\| point \| module \| reached \|\n\|---\|---\|---\|\n)(?:\|.*\n)*")
 
 
-def declared(root: Path = ROOT) -> dict[str, str]:
+def find_points(root: Path = ROOT) -> dict[str, str]:
     """Return the points in the source and their modules, sorted by module.
 
     Raises:
@@ -53,7 +53,7 @@ def clear() -> None:
     COUNTS.mkdir(parents=True)
 
 
-def _counted() -> Counter[str]:
+def _sum_counts() -> Counter[str]:
     """Return the sums of all processes' counts."""
     total: Counter[str] = Counter()
     for file in COUNTS.glob("*.json"):
@@ -67,21 +67,21 @@ def check() -> None:
     Raises:
         Failure: A point wasn't reached.
     """
-    counts = _counted()
-    never = [f"{name} ({module})" for name, module in declared().items() if not counts[name]]
+    counts = _sum_counts()
+    never = [f"{name} ({module})" for name, module in find_points().items() if not counts[name]]
     if never:
         raise Failure("\n  ".join(["these points were never reached:", *never]))
 
 
 def table(counts: Counter[str]) -> list[str]:
     """Return the rows of the table."""
-    return [f"| {name} | `{module}` | {counts[name]:,} |" for name, module in declared().items()]
+    return [f"| {name} | `{module}` | {counts[name]:,} |" for name, module in find_points().items()]
 
 
 def main() -> None:
     """Write the counts of the last run to the page."""
     check()
-    rows = "".join(f"{row}\n" for row in table(_counted()))
+    rows = "".join(f"{row}\n" for row in table(_sum_counts()))
     _PAGE.write_text(_TABLE.sub(lambda _: rows, _PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

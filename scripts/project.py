@@ -45,7 +45,7 @@ def demo(steps: Steps) -> None:
 
 def test_backend(steps: Steps, backend: str, *options: str) -> None:
     """Run the first tier's tests with one backend, or the tests in the options."""
-    arguments = checks.chosen(options, *tiers.arguments_for(backend))
+    arguments = checks.with_default_paths(options, *tiers.arguments_for(backend))
     checks.run_tests(steps, backend, f"{backend}: tests", arguments)
 
 
@@ -105,7 +105,7 @@ def reliability(steps: Steps, *options: str) -> None:
 
 def recipes(steps: Steps, *options: str) -> None:
     """Run the recipes with their frameworks."""
-    arguments = ("-m", "recipes", *checks.chosen(options, "tests/recipes"))
+    arguments = ("-m", "recipes", *checks.with_default_paths(options, "tests/recipes"))
     checks.run_tests(steps, "recipes", "recipes", arguments, rerun=Rerun("recipes"))
 
 

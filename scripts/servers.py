@@ -39,7 +39,7 @@ def test_servers(steps: Steps, *options: str) -> None:
         if version not in SERVERS:
             raise Failure(f"{_OPTION}={version}: use one of {', '.join(SERVERS)}")
         chosen = f"{_OPTION}={version}"
-        arguments = (chosen, *checks.chosen(rest, *_PATHS))
+        arguments = (chosen, *checks.with_default_paths(rest, *_PATHS))
         title, rerun = f"Cassandra {version}: tests", Rerun("test-servers", (chosen,))
         try:
             checks.run_tests(steps, SERVERS[version], title, arguments, rerun=rerun)

@@ -36,9 +36,9 @@ _LOGS = ROOT / ".venvs" / "logs"
 #: Environment variables by which the caller's Python would affect the environments.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_PREFIX")
 #: Signals for a step's processes, each with a timeout in seconds: tests stop their servers on the first.
-_ENDINGS = ((signal.SIGINT, 30.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+_SIGNALS = ((signal.SIGINT, 30.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 #: Seconds that child processes of a step may outlive it.
-_LINGER = 10.0
+_CHILD_TIMEOUT = 10.0
 #: The number of last lines of output in the message of a failed step.
 _TAIL = 15
 
@@ -319,7 +319,7 @@ class Steps:
             raise
         finally:
             self._processes.discard(process)
-        if not _wait_for_group(process, _LINGER):
+        if not _wait_for_group(process, _CHILD_TIMEOUT):
             _terminate(process)
             raise Failure("it left processes behind, which were terminated")
         return code
@@ -337,7 +337,7 @@ def interrupt_on_signals() -> None:
 
 def _terminate(process: subprocess.Popen[str]) -> None:
     """Terminate a process group, with SIGINT first."""
-    for signum, timeout in _ENDINGS:
+    for signum, timeout in _SIGNALS:
         try:
             os.killpg(process.pid, signum)
             if _wait_for_group(process, timeout):

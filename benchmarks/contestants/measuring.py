@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Spent", "connections", "cpu", "forget_peak", "measured", "memory", "peak"]
+__all__ = ["Spent", "connections", "cpu", "forget_peak", "measure", "memory", "peak"]
 
 _STATUS = Path("/proc/self/status")
 _ESTABLISHED = "01"
@@ -34,7 +34,7 @@ def cpu() -> float:
 
 
 @contextmanager
-def measured(spent: Spent | None = None) -> Iterator[Spent]:
+def measure(spent: Spent | None = None) -> Iterator[Spent]:
     """Measure the block of a context manager.
 
     Args:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contestants.roles import AsyncClient, CallbackClient
     from contestants.work import Work
 
-__all__ = ["Ticks", "paced", "paced_with_callbacks", "percentile"]
+__all__ = ["Ticks", "percentile", "send_at_rate", "send_at_rate_with_callbacks"]
 
 _CLOCK_MONOTONIC = 1
 _TFD_TIMER_ABSTIME = 1
@@ -96,7 +96,7 @@ def percentile(latencies: list[int], part: float) -> float:
     return sorted(latencies)[min(int(len(latencies) * part), len(latencies) - 1)] / _SECOND
 
 
-async def paced(client: AsyncClient, work: Work, count: int) -> list[int]:
+async def send_at_rate(client: AsyncClient, work: Work, count: int) -> list[int]:
     """Send ``count`` requests at the workload's rate; return their latencies in nanoseconds."""
     call, loop = await call_of(client, work), asyncio.get_running_loop()
     latencies: list[int] = []
@@ -126,8 +126,8 @@ async def paced(client: AsyncClient, work: Work, count: int) -> list[int]:
     return latencies
 
 
-def paced_with_callbacks(client: CallbackClient, work: Work, count: int) -> list[int]:
-    """Like :func:`paced`, but from this thread; responses arrive in the client's threads."""
+def send_at_rate_with_callbacks(client: CallbackClient, work: Work, count: int) -> list[int]:
+    """Like :func:`send_at_rate`, but from this thread; responses arrive in the client's threads."""
     statement, keys = client.prepare(work.cql), work.keys
     latencies: list[int] = []
     wrong: list[BaseException] = []

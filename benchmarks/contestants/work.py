@@ -62,7 +62,7 @@ _STUB, _REAL = "stub", "real"
 #: The number of different rows for single reads and writes.
 _KEYS = 1000
 #: The maximum number of rows in memory when values are compared.
-_HELD = 50_000
+_MAX_COMPARED = 50_000
 _FEW = 100
 _WIDTH = 64
 _CONCURRENCY = 100
@@ -204,7 +204,7 @@ class Work:
         """The number of rows whose values are compared: all, if they fit in memory."""
         if self.kind not in _READING_ROWS:
             return 0
-        return min(self.number, PAGE if self.kind in {"memory", "frame"} else _HELD)
+        return min(self.number, PAGE if self.kind in {"memory", "frame"} else _MAX_COMPARED)
 
     @property
     def compared_cql(self) -> str:

@@ -14,7 +14,7 @@ from ruler.tables import header, lines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["BASELINES", "kept", "made_from", "publish"]
+__all__ = ["BASELINES", "load_results", "publish", "render"]
 
 _DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 _PAGE = _DOCS / "benchmarks.md"
@@ -45,16 +45,16 @@ def publish(results: Mapping[str, Any]) -> list[Path]:
     Returns:
         The written files.
     """
-    everything = {**kept(), **results}
+    everything = {**load_results(), **results}
     _JSON.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _CHARTS.mkdir(exist_ok=True)
-    made = made_from(everything)
+    made = render(everything)
     for path, text in made.items():
         path.write_text(text, encoding="utf-8")
     return [_JSON, *made]
 
 
-def kept() -> dict[str, Any]:
+def load_results() -> dict[str, Any]:
     """Return the stored results."""
     if not _JSON.exists():
         return {}
@@ -62,7 +62,7 @@ def kept() -> dict[str, Any]:
     return results
 
 
-def made_from(results: Mapping[str, Any]) -> dict[Path, str]:
+def render(results: Mapping[str, Any]) -> dict[Path, str]:
     """Return the expected content of the page and its charts, by path."""
     order = {kind: number for number, kind in enumerate(KINDS)}
     parts: list[str] = [] if results else [_NOTHING, ""]

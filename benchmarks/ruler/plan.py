@@ -12,7 +12,7 @@ from ruler.real import address_of
 if TYPE_CHECKING:
     from contestants.listing import Contestant
 
-__all__ = ["Contest", "names", "planned", "suits"]
+__all__ = ["Contest", "make_plan", "names", "suits"]
 
 #: The default contestants of a workload: those with data frames for frames; all for a few others with the
 #: stub; else the most important ones.
@@ -79,7 +79,7 @@ class Contest:
         return f"{self.name}: {self.work.meaning}"
 
 
-def planned(
+def make_plan(
     workloads: str | None, contestants: str | None, server: str | None, *, quick: bool
 ) -> list[Contest]:
     """Return the contests, grouped by server and setting.
@@ -111,7 +111,9 @@ def planned(
     order = list(dict.fromkeys((where != "stub", work.setting) for work, where in pairs))
     pairs.sort(key=lambda pair: (pair[1] != "stub", order.index((pair[1] != "stub", pair[0].setting))))
     return [
-        Contest(work, where, tuple(_entered(work, contestants or _by_default(work, where, quick=quick))))
+        Contest(
+            work, where, tuple(_parse_contestants(work, contestants or _by_default(work, where, quick=quick)))
+        )
         for work, where in pairs
     ]
 
@@ -142,7 +144,7 @@ def _by_default(work: Work, server: str, *, quick: bool) -> str:
     return f"{_MAIN} {_OTHERS}" if server == "stub" and work.name in _WITH_OTHERS else _MAIN
 
 
-def _entered(work: Work, contestants: str) -> list[Contestant]:
+def _parse_contestants(work: Work, contestants: str) -> list[Contestant]:
     return [one for one in map(contestant, names(contestants)) if suits(one, work)]
 
 

@@ -22,9 +22,9 @@ _PROGRAM = Path(__file__).resolve().parent.parent / "contestant.py"
 _ISOLATED = ("-E", "-s")
 
 #: Seconds to wait for a response; slower contestants are left out.
-_PATIENCE = 300.0
+_RESPONSE_TIMEOUT = 300.0
 #: Seconds to wait for the exit.
-_LINGER = 10.0
+_EXIT_TIMEOUT = 10.0
 
 _IMPORT = """\
 import time
@@ -89,8 +89,8 @@ class Running:
         with selectors.DefaultSelector() as selector:
             selector.register(out, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
-                if not selector.select(_PATIENCE):
-                    raise LeftOut(f"no response within {_PATIENCE:.0f} s")
+                if not selector.select(_RESPONSE_TIMEOUT):
+                    raise LeftOut(f"no response within {_RESPONSE_TIMEOUT:.0f} s")
                 read = os.read(out.fileno(), 65536)
                 if not read:
                     raise LeftOut(f"it failed: {self._last_error()}")
@@ -113,14 +113,14 @@ class Running:
         """End the process."""
         try:
             # Closes its standard input, so that it exits.
-            self._process.communicate(timeout=_LINGER)
+            self._process.communicate(timeout=_EXIT_TIMEOUT)
         except (subprocess.TimeoutExpired, BrokenPipeError):
             self.kill()
 
-    def kill(self, patience: float = 0.0) -> None:
-        """Kill the process, unless it exits within ``patience`` seconds."""
+    def kill(self, timeout: float = 0.0) -> None:
+        """Kill the process, unless it exits within ``timeout`` seconds."""
         try:
-            self._process.wait(patience)
+            self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -132,7 +132,7 @@ class Running:
                     continue
 
     def _last_error(self) -> str:
-        self.kill(_LINGER)  # errors are written at exit
+        self.kill(_EXIT_TIMEOUT)  # errors are written at exit
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "no error message"
 

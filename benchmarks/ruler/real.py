@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from contestants.work import Work
 
-__all__ = ["Address", "address_of", "filled", "real_server"]
+__all__ = ["Address", "address_of", "real_server", "workload_tables"]
 
 _STARTED = "real"
 #: Seconds to wait for a start, on a busy machine.
-_PATIENCE = 600.0
+_START_TIMEOUT = 600.0
 
 
 class Address(NamedTuple):
@@ -57,21 +57,21 @@ def real_server(server: str, works: list[Work]) -> Iterator[Address]:
     """
     address = address_of(server)
     if address is not None:
-        with filled(works, hosts=[address.host], port=address.port):
+        with workload_tables(works, hosts=[address.host], port=address.port):
             yield address
         return
     from coodie_local import LocalNode
 
     with (
         tempfile.TemporaryDirectory() as directory,  # separate from the user's nodes
-        LocalNode("bench", directory=directory, tls=works[0].setting.tls, timeout=_PATIENCE) as node,
-        filled(works, **node.connection_options()),
+        LocalNode("bench", directory=directory, tls=works[0].setting.tls, timeout=_START_TIMEOUT) as node,
+        workload_tables(works, **node.connection_options()),
     ):
         yield Address(node.host, node.port, node.certificates.ca if node.certificates else None)
 
 
 @contextmanager
-def filled(works: list[Work], **options: Any) -> Iterator[None]:
+def workload_tables(works: list[Work], **options: Any) -> Iterator[None]:
     """Create the workloads' tables and rows in a context manager.
 
     Args:

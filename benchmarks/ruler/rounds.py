@@ -74,7 +74,7 @@ def _lasting(
             else:
                 running.append(process)
         for number in range(rounds):
-            for process in _rotated(running, number):
+            for process in _rotate(running, number):
                 tell(f"round {number + 1} of {rounds}: {process.name}")
                 try:
                     outcome.contestants[process.name]["rounds"].append(process.round())
@@ -96,7 +96,7 @@ def _fresh(
 ) -> None:
     """Run the contestants' rounds in turn, each in a new process."""
     for number in range(rounds):
-        for one, python in _rotated(list(entered.items()), number):
+        for one, python in _rotate(list(entered.items()), number):
             if one.name in outcome.left_out:
                 continue
             tell(f"round {number + 1} of {rounds}: {one.name}")
@@ -123,7 +123,7 @@ def _once(work: Work, one: Contestant, python: Path, place: Place) -> dict[str, 
     return answer
 
 
-def _rotated(items: Sequence[Any], by: int) -> list[Any]:
+def _rotate(items: Sequence[Any], by: int) -> list[Any]:
     """Rotate a list, so that each round begins with another contestant."""
     start = by % len(items) if items else 0
     return [*items[start:], *items[:start]]

@@ -11,7 +11,7 @@ from ruler.tables import amount, multiple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["reached"]
+__all__ = ["evaluate_targets"]
 
 _OURS, _ACCEL, _UVLOOP = "coodie-scylla", "+accel", "+uvloop"
 _BEST = f"{_OURS}{_ACCEL}{_UVLOOP}"
@@ -95,7 +95,7 @@ _MEMORY = (
 )
 
 
-def reached(results: Mapping[str, Any]) -> Iterator[list[str]]:
+def evaluate_targets(results: Mapping[str, Any]) -> Iterator[list[str]]:
     """Yield a row for each target with results: workload, ratio, target, measured value, verdict."""
     for target in _TARGETS:
         own = _contestants(results, target.workload).get(target.contestant)

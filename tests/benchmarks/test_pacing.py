@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from contestants.measuring import connections
-from contestants.pacing import Ticks, paced, paced_with_callbacks, percentile
+from contestants.pacing import Ticks, percentile, send_at_rate, send_at_rate_with_callbacks
 from contestants.work import Work
 
 if TYPE_CHECKING:
@@ -87,13 +87,15 @@ def test_ticks_come_at_their_rate() -> None:
 
 async def test_a_stall_is_part_of_the_latency_of_what_was_due_meanwhile() -> None:
     """On a loop: 50 ms without a response delay the 50 requests that were due in them."""
-    latencies = await paced(cast("AsyncClient", SlowAsync()), Work.of("rate-1000"), 200)
+    latencies = await send_at_rate(cast("AsyncClient", SlowAsync()), Work.of("rate-1000"), 200)
     _expect_delays(latencies)
 
 
 def test_a_stall_counts_with_callbacks_too() -> None:
     """The same where the caller's thread waits for the timer."""
-    latencies = paced_with_callbacks(cast("CallbackClient", SlowCallbacks()), Work.of("rate-1000"), 200)
+    latencies = send_at_rate_with_callbacks(
+        cast("CallbackClient", SlowCallbacks()), Work.of("rate-1000"), 200
+    )
     _expect_delays(latencies)
 
 
@@ -113,9 +115,9 @@ async def test_another_row_is_an_error() -> None:
             return [{"id": key + 1}]
 
     with pytest.raises(AssertionError, match="asked for row"):
-        await asyncio.wait_for(paced(cast("AsyncClient", WrongAsync()), Work.of("rate-1000"), 20), 10)
+        await asyncio.wait_for(send_at_rate(cast("AsyncClient", WrongAsync()), Work.of("rate-1000"), 20), 10)
     with pytest.raises(AssertionError, match="asked for row"):
-        paced_with_callbacks(cast("CallbackClient", Wrong()), Work.of("rate-1000"), 20)
+        send_at_rate_with_callbacks(cast("CallbackClient", Wrong()), Work.of("rate-1000"), 20)
 
 
 @pytest.mark.parametrize(("part", "seconds"), [(0.5, 51e-9), (0.99, 100e-9), (1.0, 100e-9), (0.0, 1e-9)])

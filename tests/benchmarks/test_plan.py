@@ -6,12 +6,12 @@ import pytest
 
 from contestants.listing import contestant
 from contestants.work import Work
-from ruler.plan import planned, suits
+from ruler.plan import make_plan, suits
 
 
 def test_each_workload_has_the_server_that_suits_it() -> None:
     """The stub where it knows the table; a real node for all others."""
-    contests = planned("list-10,read-64 three-64", None, None, quick=False)
+    contests = make_plan("list-10,read-64 three-64", None, None, quick=False)
     assert [contest.name for contest in contests] == ["stub/read-64", "stub/three-64", "real/list-10"]
 
 
@@ -28,25 +28,25 @@ def test_each_workload_has_the_server_that_suits_it() -> None:
 def test_a_server_that_does_not_suit_is_refused(name: str, server: str, message: str) -> None:
     """Before anything is started."""
     with pytest.raises(ValueError, match=message):
-        planned(name, None, server, quick=False)
+        make_plan(name, None, server, quick=False)
 
 
 def test_the_default_is_all_workloads_that_suit() -> None:
     """Without a server, some are done with both; with one, those that suit it."""
-    everything = planned(None, None, None, quick=False)
+    everything = make_plan(None, None, None, quick=False)
     names = [contest.name for contest in everything]
     assert len(set(names)) == len(names)
     assert {"stub/read-64", "real/read-64", "stub/three-64", "real/vector-1536"} <= set(names)
     servers = [contest.server for contest in everything]
     assert servers == sorted(servers, reverse=True)  # one real node, after the stub
-    assert {contest.server for contest in planned(None, None, "stub", quick=False)} == {"stub"}
-    assert "real/vector-1536" in [contest.name for contest in planned(None, None, "db1:9042", quick=False)]
-    assert {contest.server for contest in planned(None, None, None, quick=True)} == {"stub"}
+    assert {contest.server for contest in make_plan(None, None, "stub", quick=False)} == {"stub"}
+    assert "real/vector-1536" in [contest.name for contest in make_plan(None, None, "db1:9042", quick=False)]
+    assert {contest.server for contest in make_plan(None, None, None, quick=True)} == {"stub"}
 
 
 def test_data_frames_are_made_by_all_who_can() -> None:
     """With the variants that the targets compare."""
-    (contest,) = planned("frame-1000000", None, None, quick=False)
+    (contest,) = make_plan("frame-1000000", None, None, quick=False)
     names = [one.name for one in contest.contestants]
     assert contest.name == "stub/frame-1000000"
     assert {"coodie-cassandra+accel", "cassandra-driver", "cassandra-driver+numpy", "acsylla"} <= set(names)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ruler.charts import chart
-from ruler.page import kept, made_from
+from ruler.page import load_results, render
 from ruler.ratios import Spread, costs, ratio
 from ruler.tables import amount, header, lines, multiple
-from ruler.targets import reached
+from ruler.targets import evaluate_targets
 
 
 def rounds(*seconds: float, count: int = 1000) -> list[dict[str, float]]:
@@ -79,7 +79,7 @@ def test_charts_are_the_same_for_the_same_figures() -> None:
 
 def test_the_page_is_what_its_figures_make() -> None:
     """Nobody edited a table, and the charts are those of the figures that are kept."""
-    for path, text in made_from(kept()).items():
+    for path, text in render(load_results()).items():
         assert path.read_text(encoding="utf-8") == text, path
 
 
@@ -94,15 +94,15 @@ def test_targets_are_judged_by_the_median() -> None:
     }
     contestants = {name: {"rounds": rounds(*each), "facts": {}} for name, each in seconds.items()}
     results = {"stub/read-64": {"contestants": contestants}}
-    assert [(line[2], line[4]) for line in reached(results)] == [
+    assert [(line[2], line[4]) for line in evaluate_targets(results)] == [
         ("≤ 0.650", "reached"),
         ("≤ 1.000", "reached"),
         ("≤ 0.056", "reached"),
     ]
     contestants["acsylla+uvloop"] = {"rounds": rounds(0.15), "facts": {}}
-    assert next(reached(results))[4] == "missed"
+    assert next(evaluate_targets(results))[4] == "missed"
     del contestants["coodie-1.9"]
-    assert [line[2] for line in reached(results)] == ["≤ 0.650", "≤ 1.000"]
+    assert [line[2] for line in evaluate_targets(results)] == ["≤ 0.650", "≤ 1.000"]
 
 
 def test_a_target_may_compare_two_workloads() -> None:
@@ -111,7 +111,7 @@ def test_a_target_may_compare_two_workloads() -> None:
         f"stub/{name}": {"contestants": {"coodie-scylla+accel+uvloop": {"rounds": rounds(seconds)}}}
         for name, seconds in (("three-64", 0.12), ("read-64", 0.1))
     }
-    (line,) = reached(results)
+    (line,) = evaluate_targets(results)
     assert line[1:3] == [
         "coodie-scylla+accel+uvloop, cpu ÷ stub/read-64, coodie-scylla+accel+uvloop",
         "≤ 1.150",
@@ -146,7 +146,7 @@ def test_memory_has_targets(
 ) -> None:
     """In the unit of what is measured, and not divided by how often the work was done."""
     contestants = {contestant: {"rounds": [{**measured, "count": 2}]}}
-    assert list(reached({workload: {"contestants": contestants}})) == [[workload, *line]]
+    assert list(evaluate_targets({workload: {"contestants": contestants}})) == [[workload, *line]]
 
 
 def test_the_accelerator_slows_nothing_down() -> None:
@@ -154,7 +154,9 @@ def test_the_accelerator_slows_nothing_down() -> None:
     seconds = {"coodie-scylla": 0.2, "coodie-scylla+accel": 0.1, "coodie-scylla+uvloop": 0.1}
     seconds["coodie-scylla+accel+uvloop"] = 0.104
     contestants = {name: {"rounds": rounds(each)} for name, each in seconds.items()}
-    lines_of = [line for line in reached({"real/list-10": {"contestants": contestants}}) if "≤ 1.030" in line]
+    lines_of = [
+        line for line in evaluate_targets({"real/list-10": {"contestants": contestants}}) if "≤ 1.030" in line
+    ]
     assert [(line[1], line[4]) for line in lines_of] == [
         ("coodie-scylla+accel+uvloop, cpu ÷ coodie-scylla+uvloop", "missed"),
         ("coodie-scylla+accel+uvloop, wall ÷ coodie-scylla+uvloop", "missed"),

@@ -11,7 +11,7 @@ from contestants.coodie_clients import CoodieAsync
 from contestants.raw_drivers import RawDriver
 from contestants.roles import Target
 from contestants.work import Work
-from ruler.real import filled
+from ruler.real import workload_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def target(cassandra_node: CassandraServer) -> Iterator[Target]:
     cluster = cassandra_node.cluster
     if cluster is None or cluster.certificates is None:
         pytest.skip("needs a node of its own")
-    with filled([WORK], **cassandra_node.connection_options()):
+    with workload_tables([WORK], **cassandra_node.connection_options()):
         yield Target(cassandra_node.host, cassandra_node.port, ca=str(cluster.certificates.ca))
 
 

@@ -1,4 +1,4 @@
-"""Imports run down the layers, without circles, and name a module, not the face of its package."""
+"""Imports only use lower layers, without cycles, and name a module, not the face of its package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layers import EXCEPTIONS, LAYERS, ROOT, Import, Layer, Layers, in_circles, read_house, written
+from layers import EXCEPTIONS, LAYERS, ROOT, Import, Layer, Layers, in_circles, read_house, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 """
 
-#: Modules that the page's trees leave out: faces, ``python -m coodie``, and commands by their names.
+#: Modules that aren't on the page: faces, ``python -m coodie``, and commands.
 _UNNAMED = {"__main__", "base", "many", "newdriver"}
 
 #: Ways of importing ``house.top.roof``.
@@ -45,7 +45,7 @@ _TABLE = Layers(
 
 @pytest.fixture
 def found(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[Import]]:
-    """Give the imports that break a rule in a tree that has these texts, by path."""
+    """Return the imports that break a rule in a tree with these files, by path."""
     for path in ("house/low", "house/middle", "house/top", "street"):
         (tmp_path / "one" / "src" / path).mkdir(parents=True)
         (tmp_path / "one" / "src" / path / "__init__.py").touch()
@@ -57,15 +57,15 @@ def found(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[Impo
 
 
 def test_exceptions_only_shrink() -> None:
-    """The imports that break a rule are those of the list; a listed one that is gone fails, too."""
-    now = set(written(Layers().broken(read_house())).splitlines())
+    """Exactly the imports in the list break a rule; an outdated line also fails."""
+    now = set(render(Layers().broken(read_house())).splitlines())
     listed = set(EXCEPTIONS.read_text(encoding="utf-8").splitlines())
     assert sorted(now - listed) == [], "new: import from a layer below, and name the module, not its package"
     assert sorted(listed - now) == [], "gone: run python3 scripts/layers.py, which takes them off the list"
 
 
 def test_table_and_tree_agree() -> None:
-    """Each module of each distribution has a layer, and each name in the table is a module or a package."""
+    """Each module has a layer, and each name in the table is a module or a package."""
     modules = read_house()
     table = Layers()
     rooms = modules.keys() - table.faces(modules)
@@ -74,7 +74,7 @@ def test_table_and_tree_agree() -> None:
 
 
 def test_page_names_each_module() -> None:
-    """The page of the architecture names each module of the package coodie."""
+    """The architecture page has each module of the package coodie."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     trees = "".join(re.findall(r"```text\n(?:coodie|drivers/cassandra)/\n.*?```", page, re.DOTALL))
     modules = {name for name, file in read_house().items() if file.name != "__init__.py"}
@@ -83,7 +83,7 @@ def test_page_names_each_module() -> None:
 
 
 def test_module_without_a_layer() -> None:
-    """A module that the table doesn't name is an error that says where to add it."""
+    """A module without a layer is an error that says where to add it."""
     with pytest.raises(LookupError, match=r"house\.cellar has no layer.*scripts/layers\.py"):
         _TABLE.layer_of("house.cellar")
 
@@ -92,7 +92,7 @@ def test_module_without_a_layer() -> None:
     "found", [{"house/low/floor.py": way} for way in _WAYS.values()], ids=_WAYS, indirect=True
 )
 def test_up(found: dict[str, list[Import]]) -> None:
-    """An import from a layer above is found wherever it stands and however it is written."""
+    """An import from a higher layer is found in any place and form."""
     assert found == {"face": [], "up": [Import("house.low.floor", "house.top.roof")], "circle": []}
 
 
@@ -112,7 +112,7 @@ def test_up(found: dict[str, list[Import]]) -> None:
     indirect=True,
 )
 def test_allowed(found: dict[str, list[Import]]) -> None:
-    """Down, within a layer, from a face to any module and its own faces, from outside to a face: allowed."""
+    """Allowed: lower layers, the same layer, from a face to any module, from outside to a face."""
     assert found == {"face": [], "up": [], "circle": []}
 
 
@@ -120,7 +120,7 @@ def test_allowed(found: dict[str, list[Import]]) -> None:
     "found", [{"house/top/wing.py": "from house.middle.room import door"}], indirect=True
 )
 def test_beyond_reach(found: dict[str, list[Import]]) -> None:
-    """A layer with a reach may not import from the layers above that."""
+    """A layer with a reach may not import from higher layers than that."""
     assert found["up"] == [Import("house.top.wing", "house.middle.room")]
 
 
@@ -137,7 +137,7 @@ def test_beyond_reach(found: dict[str, list[Import]]) -> None:
     indirect=True,
 )
 def test_circle(found: dict[str, list[Import]]) -> None:
-    """A circle of three is found when two of its imports aren't at the top; its importer isn't part of it."""
+    """A cycle of three is found even with imports in functions; a module that imports it isn't part of it."""
     assert found["circle"] == [
         Import("house.middle.hall", "house.middle.stairs"),
         Import("house.middle.room", "house.middle.hall"),
@@ -166,7 +166,7 @@ def test_face(found: dict[str, list[Import]]) -> None:
 
 
 def test_two_circles() -> None:
-    """Two circles with an import from one to the other are two circles."""
+    """Two cycles, one of which imports the other, are different cycles."""
     circles = in_circles(Import(pair[0], pair[1]) for pair in ("ab", "ba", "bc", "cd", "dc", "de"))
     assert circles["a"] == circles["b"] != circles["c"] == circles["d"]
     assert "e" not in circles

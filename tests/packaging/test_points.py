@@ -1,4 +1,4 @@
-"""Points: the page lists those of the source, and a run in which one was never reached fails."""
+"""Points: the page lists those in the source, and a run fails if one wasn't reached."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 
 def test_the_page_lists_each_point(root: Path) -> None:
-    """With its module, in the order of the source; python3 scripts/points.py writes the table."""
+    """The table has all points with their modules; python3 scripts/points.py writes it."""
     page = (root / "docs" / "reliability.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("| point | module | reached |\n|---|---|---|\n")
     rows = rest.partition("\n\n")[0].splitlines()
     assert [row.rpartition(" | ")[0] for row in rows] == [
-        f"| {name} | `{module}`" for name, module in points.declared(root).items()
+        f"| {name} | `{module}`" for name, module in points.find_points(root).items()
     ]
 
 
 def test_a_point_that_was_never_reached_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The counts of all processes are added; the failure names the point and its module."""
+    """The counts of all processes are added; the failure has the point and its module."""
     monkeypatch.setattr(points, "COUNTS", tmp_path)
-    first, *others = points.declared()
+    first, *others = points.find_points()
     (tmp_path / "1.json").write_text(json.dumps(dict.fromkeys(others, 1)), encoding="utf-8")
     with pytest.raises(Failure) as caught:
         points.check()
-    assert str(caught.value).splitlines()[1:] == [f"  {first} ({points.declared()[first]})"]
+    assert str(caught.value).splitlines()[1:] == [f"  {first} ({points.find_points()[first]})"]
     (tmp_path / "2.json").write_text(json.dumps({first: 3}), encoding="utf-8")
     points.check()
 
 
 def test_two_points_have_two_names(tmp_path: Path) -> None:
-    """Else one would hide that the other was never reached."""
+    """Otherwise, one would hide that the other wasn't reached."""
     (tmp_path / "dist" / "src").mkdir(parents=True)
     (tmp_path / "dist" / "src" / "one.py").write_text('point("a")\npoint("a")\n', encoding="utf-8")
     with pytest.raises(ValueError, match="'a'"):
-        points.declared(tmp_path)
+        points.find_points(tmp_path)
 
 
 def test_a_point_calls_the_hooks() -> None:
-    """And nothing without one."""
+    """A point calls all hooks, and does nothing without hooks."""
     reached: list[str] = []
     point("before")
     hooks.append(reached.append)

@@ -1,4 +1,4 @@
-"""How `make` runs its steps: what fails is said, and nothing is left running."""
+"""The steps of `make`: failures are reported, and no process is left running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from steps import Failure, Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Starts a process that sleeps, and writes both process ids to the file that it's given.
+#: Starts a process that sleeps, and writes both process ids to a file.
 PARENT = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -30,7 +30,7 @@ os.rename(sys.argv[1] + ".part", sys.argv[1])
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs."""
+    """Return whether a process is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -41,7 +41,7 @@ def alive(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], object]) -> bool:
-    """Wait some seconds for a condition."""
+    """Wait for a condition, for some seconds at most."""
     deadline = time.monotonic() + 20
     while not condition():
         if time.monotonic() > deadline:
@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], object]) -> bool:
 
 @pytest.fixture
 def pids(tmp_path: Path) -> Iterator[Path]:
-    """Give the file for process ids; those that still run after the test are ended."""
+    """Return the file for process ids; kill these processes after the test."""
     file = tmp_path / "pids"
     yield file
     for pid in file.read_text().split() if file.exists() else ():
@@ -61,7 +61,7 @@ def pids(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_failure_names_the_step_and_the_command() -> None:
-    """Who reads the last lines knows what failed and how to run it alone."""
+    """The last lines have the failed step and the command that repeats it."""
     steps = Steps()
     with pytest.raises(Failure, match=r"(?s)my step: exit status 3.*again with: .*sys\.exit\(3\)"):
         steps.run("my step", [sys.executable, "-c", "import sys; sys.exit(3)"])
@@ -69,14 +69,14 @@ def test_a_failure_names_the_step_and_the_command() -> None:
 
 
 def test_a_logged_failure_shows_the_log(tmp_path: Path) -> None:
-    """A quiet command's last words are in the message."""
+    """The message has the last lines of the command's output."""
     command = [sys.executable, "-c", "print('the reason'); raise SystemExit(1)"]
     with pytest.raises(Failure, match="the reason"):
         Steps().run_logged("quiet", [command], tmp_path / "log")
 
 
 def test_logged_commands_stop_at_the_first_failure(tmp_path: Path) -> None:
-    """What comes after a failed command isn't run."""
+    """Commands after a failed one aren't run."""
     commands = [[sys.executable, "-c", code] for code in ("raise SystemExit(1)", "print('later')")]
     with pytest.raises(Failure):
         Steps().run_logged("quiet", commands, tmp_path / "log")
@@ -84,19 +84,19 @@ def test_logged_commands_stop_at_the_first_failure(tmp_path: Path) -> None:
 
 
 def test_a_missing_program_is_a_failure() -> None:
-    """A damaged environment is told as such."""
+    """A missing program is reported as a damaged environment."""
     with pytest.raises(Failure, match="make clean"):
         Steps().run("gone", ["no-such-program-here"])
 
 
 def test_the_callers_python_path_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PYTHONPATH doesn't reach into our environments."""
+    """PYTHONPATH doesn't affect the environments."""
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     Steps().run("clean", [sys.executable, "-c", "import os; raise SystemExit('PYTHONPATH' in os.environ)"])
 
 
 def test_a_command_runs_in_the_background_while_the_block_runs() -> None:
-    """The block gets what the command said when it was ready, and the command ends with it."""
+    """The block gets the value of `ready`, and the command is stopped at its end."""
     code = "import time; print('at 7', flush=True); time.sleep(60)"
     steps = Steps()
     with steps.background(
@@ -109,15 +109,15 @@ def test_a_command_runs_in_the_background_while_the_block_runs() -> None:
 
 
 def test_a_background_command_that_ends_early_is_a_failure() -> None:
-    """What it said last is the reason."""
+    """Its last output is the reason."""
     command = [sys.executable, "-c", "print('no room'); raise SystemExit(1)"]
     with pytest.raises(Failure, match="no room"), Steps().background("server", command, lambda _: None):
         pytest.fail("it isn't ready")
 
 
 def test_what_a_step_leaves_running_is_ended(pids: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that ends before its children do has failed, and the children are gone."""
-    monkeypatch.setattr(module, "_LINGER", 0.2)
+    """A step that exits before its child processes has failed, and the children are terminated."""
+    monkeypatch.setattr(module, "_CHILD_TIMEOUT", 0.2)
     with pytest.raises(Failure, match="left processes behind"):
         Steps().run("careless", [sys.executable, "-c", PARENT, str(pids)])
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
@@ -126,13 +126,13 @@ def test_what_a_step_leaves_running_is_ended(pids: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("deaf", [False, True], ids=["ends on SIGINT", "ignores SIGINT"])
 def test_an_interrupt_leaves_nothing(pids: Path, root: Path, signum: signal.Signals, *, deaf: bool) -> None:
-    """Ctrl-C, and the end of the terminal or the CI job, end the step and all it started."""
+    """Ctrl-C and closing the terminal or the CI job terminate the step and its child processes."""
     ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); " if deaf else ""
     runner = f"""
 import signal, sys
 sys.path.insert(0, {str(root / "scripts")!r})
 import steps
-steps._ENDINGS = ((signal.SIGINT, 1.0), (signal.SIGKILL, 5.0))
+steps._SIGNALS = ((signal.SIGINT, 1.0), (signal.SIGKILL, 5.0))
 steps.interrupt_on_signals()
 try:
     steps.Steps().run("long", [sys.executable, "-c", {ignore + PARENT + "time.sleep(60)"!r}, {str(pids)!r}])

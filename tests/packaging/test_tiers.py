@@ -1,4 +1,4 @@
-"""The two tiers: every directory of tests is in one of them, and nothing runs twice."""
+"""The two tiers: each directory of tests is in one of them, and no test runs twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tiers
-from checks import NATIVE, chosen
+from checks import NATIVE, with_default_paths
 from steps import Failure, Steps
 from tiers import EXTENDED, TEST, Part, arguments_for, jobs_of_test, jobs_of_test_all
 
@@ -29,18 +29,18 @@ ELSEWHERE = {
 
 
 def directories(root: Path) -> set[str]:
-    """List the directories that hold tests."""
+    """Return the directories with tests."""
     files = [*root.glob("tests/**/test_*.py"), *root.glob("coodie_*/tests/**/test_*.py")]
     return {str(file.parent.relative_to(root)) for file in files}
 
 
 def runs(part: Part, directory: str) -> bool:
-    """Tell whether a part has a directory."""
+    """Return whether a part has a directory."""
     return any(Path(directory).is_relative_to(path) for path in part.paths)
 
 
 def test_every_directory_is_in_a_tier(root: Path) -> None:
-    """A directory that is added and forgotten would never run; one that is named has to be there."""
+    """Each directory of tests is in a tier, and each directory of a tier exists."""
     for directory in directories(root):
         if not any(map(Path(directory).is_relative_to, ELSEWHERE)):
             assert any(runs(part, directory) and not part.marks for part in (*TEST, *EXTENDED)), directory
@@ -50,7 +50,7 @@ def test_every_directory_is_in_a_tier(root: Path) -> None:
 
 
 def test_both_backends_run_what_needs_a_server(root: Path) -> None:
-    """Integration and the kit run with each."""
+    """Integration tests and the kit run with both backends."""
     for backend in ("scylla", "cassandra"):
         parts = [part for part in TEST if part.backend == backend]
         assert all(any(runs(part, path) for part in parts) for path in ("tests/integration", "tests/kit"))
@@ -58,7 +58,7 @@ def test_both_backends_run_what_needs_a_server(root: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["scylla", "cassandra"])
 def test_both_tiers_together_run_all_combinations(backend: str) -> None:
-    """What runs one combination of each test in the first tier runs the others in the second."""
+    """The second tier runs the combinations that the first tier doesn't."""
     one, others = ("--combinations=0",), ("--combinations=1,2,3",)
     first = [part for part in TEST if part.backend == backend and part.options == one]
     second = [part for part in EXTENDED if part.backend == backend and part.options == others]
@@ -68,7 +68,7 @@ def test_both_tiers_together_run_all_combinations(backend: str) -> None:
 
 
 def test_the_second_tier_has_every_test_that_is_marked_for_it(root: Path) -> None:
-    """A test that is marked and in no part would never run."""
+    """Each test with a mark of the second tier is in a part."""
     files = [*root.glob("tests/**/test_*.py"), *root.glob("coodie_*/tests/**/test_*.py")]
     marked = [file for file in files if "mark.extended" in file.read_text(encoding="utf-8")]
     assert marked
@@ -80,7 +80,7 @@ def test_the_second_tier_has_every_test_that_is_marked_for_it(root: Path) -> Non
 
 @pytest.mark.parametrize("tier", [TEST, EXTENDED], ids=["make test", "what make test-all adds"])
 def test_nothing_runs_twice(root: Path, tier: Sequence[Part]) -> None:
-    """No directory is in two parts of a tier with the same backend and options."""
+    """No two parts of a tier have the same directory, backend and options."""
     for one, other in combinations(tier, 2):
         if (one.backend, one.options, one.marks) == (other.backend, other.options, other.marks):
             both = [path for path in directories(root) if runs(one, path) and runs(other, path)]
@@ -89,7 +89,7 @@ def test_nothing_runs_twice(root: Path, tier: Sequence[Part]) -> None:
 
 @pytest.mark.parametrize("backend", ["scylla", "cassandra"])
 def test_each_backend_runs_all_unit_tests(root: Path, backend: str) -> None:
-    """What a part leaves out is in another one of the same backend, and `make test-BACKEND` runs all."""
+    """Each test that a part ignores is in another part of the same backend; `make test-BACKEND` runs all."""
     assert "coodie_core/tests" in arguments_for(backend)
     for part in EXTENDED:
         for option in part.options:
@@ -99,7 +99,7 @@ def test_each_backend_runs_all_unit_tests(root: Path, backend: str) -> None:
 
 
 def test_the_second_tier_has_what_other_targets_run() -> None:
-    """What `make accel`, `make example`, `make compatibility`, `make test-rust` and the like run."""
+    """The second tier has the tests of other targets, such as `make accel` and `make test-rust`."""
     names = {job.name for job in jobs_of_test_all(Steps(), None)}
     for backend in ("scylla", "cassandra"):
         assert {f"{backend}: accelerator", f"{backend}: compatibility", "example"} <= names
@@ -110,7 +110,7 @@ def test_the_second_tier_has_what_other_targets_run() -> None:
 
 
 def test_only_the_second_tier_has_a_time_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """COODIE_TEST_MINUTES never leaves out a job of `make test`; what is no number is refused."""
+    """COODIE_TEST_MINUTES never skips a job of `make test`; invalid values are an error."""
     first = {job.name for job in jobs_of_test(Steps(), None)}
     times = {job.name: job.begin_by for job in jobs_of_test_all(Steps(), None, begin_by=60.0)}
     assert {name for name, begin_by in times.items() if begin_by is None} == first
@@ -129,5 +129,5 @@ def test_only_the_second_tier_has_a_time_to_begin(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_what_is_named_runs_alone(options: tuple[str, ...], *, named: bool) -> None:
-    """The command that runs a failed test again doesn't run its directory."""
-    assert chosen(options, "tests") == [*options, *([] if named else ["tests"])]
+    """The command for a failed test doesn't run its directory."""
+    assert with_default_paths(options, "tests") == [*options, *([] if named else ["tests"])]
