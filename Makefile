@@ -25,7 +25,7 @@ test: python ## lint, types, docs, tests with both backends: 8 minutes
 
 ##@ Test
 
-test-all: python ## `make test`, then what takes longer: half an hour
+test-all: python ## `make test`, then what takes longer: an hour in all
 	@$(PYTHON) scripts/project.py test-all
 
 test-scylla: python ## all tests with scylla-driver

@@ -81,7 +81,8 @@ class Attempt:
         hosts = self._hosts = response.query_plan
 
         def plan() -> Iterator[Host]:
-            yield from hosts
+            for host in hosts:  # noqa: UP028 - `yield from` would close the policy's generator when this one is dropped
+                yield host
             # A request that the driver sends without a pool uses the session itself.
             self.stand_down(response)
 
