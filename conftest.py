@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import zlib
 from collections import Counter
@@ -91,6 +92,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from coodie._points import hooks
     from coodie.drivers.cassandra.driver import CassandraDriver
 
+    # A shell's background jobs ignore Ctrl-C, and so would the processes that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Many tests call the sync form of a method in a coroutine, as they await the async form.
     logging.getLogger("coodie.event_loop").setLevel(logging.ERROR)
     defaults = CassandraDriver.__init__.__kwdefaults__ or {}
