@@ -294,7 +294,7 @@ class Steps:
         take: Callable[[str], object] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> int:
-        """Run a command in a new process group, and terminate all of its processes.
+        """Run a command in a new process group, of which no process is left when this returns.
 
         Args:
             command: The program and its arguments.

@@ -19,7 +19,7 @@ __all__ = ["chart"]
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP, _BAR = 760, 230, 90, 34, 24, 14
 
-#: The colors of bars, and of text in the light and the dark color scheme.
+#: The colours of bars, and of text in the light and the dark colour scheme.
 _STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #333 } .title { font-weight: 600 }
 .ours { fill: #2a9d8f } .others { fill: #8d99ae } .spread { stroke: #333; stroke-width: 1.2 }

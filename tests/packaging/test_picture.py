@@ -51,7 +51,7 @@ def test_every_distribution_is_shown(picture: ET.Element, projects: dict[str, ob
 
 
 def test_it_loads_nothing_and_knows_the_dark(root: Path) -> None:
-    """It loads no external font, picture or script, and supports both color schemes."""
+    """It loads no external font, picture or script, and supports both colour schemes."""
     text = (root / "docs" / "architecture.svg").read_text(encoding="utf-8")
     assert re.findall(r"href|@import|@font-face|<script|<image|url\((?!#)", text) == []
     assert "prefers-color-scheme: dark" in text
