@@ -150,7 +150,7 @@ def read_metrics(pid: int) -> ProcessMetrics:
     """Read the metrics of a process from /proc (proc(5)); None each if the process doesn't exist."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-        # after the name, which may contain any character; field 20 is the start time in ticks since boot
+        # the fields after the name, which may contain any character; the 20th is the start time in ticks
         fields = (
             Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         )
