@@ -157,6 +157,7 @@ async def test_an_address_map(
     with driver:
         for _ in range(6):
             assert driver.execute(LOCAL, ["local"]) == await driver.execute_async(LOCAL, ["local"])
+        await driver.warm_async()
         stats = driver.stats()
         assert {f"{node.host.address}:{node.host.port}" for node in stats.nodes} == set(outer.values())
         assert all(proxy.open_connections for proxy in forwarded.values())
@@ -192,6 +193,7 @@ async def test_a_unix_socket(
             assert driver.execute_one(LOCAL, ["local"]) == "local"
             assert await driver.execute_one_async(LOCAL, ["local"]) == "local"
         assert len([one for one in proxy.requests if one.statement == LOCAL]) == 7  # one of them prepares
+        await driver.warm_async()
         (node,) = driver.stats().nodes
         assert (node.host.address, node.host.port) == (path, None)
         assert (node.connections > 0) is (pytestconfig.getoption("--fast-path") == "on")
@@ -232,6 +234,7 @@ async def test_unix_sockets_of_several_nodes(
         with open_driver(backend, hosts=[first], address_map=outer, fast_path=fast_path) as driver:
             for _ in range(6):
                 assert driver.execute(LOCAL, ["local"]) == await driver.execute_async(LOCAL, ["local"])
+            await driver.warm_async()
             stats = driver.stats()
             assert {node.host.address for node in stats.nodes} == set(outer.values())
             assert all(proxy.open_connections for proxy in proxies)
