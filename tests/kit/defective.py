@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from tests.conftest import PATIENT
 from tests.kit.defects import (
+    bystanders,
     calls,
     failures,
     lives,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 # What registers the defects.
 __all__ = [
+    "bystanders",
     "calls",
     "failures",
     "lives",

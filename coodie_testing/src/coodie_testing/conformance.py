@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from coodie_testing.checking import problems_of
+from coodie_testing.checks.arguments import ArgumentsChecks
 from coodie_testing.checks.arrays import ArraysChecks
 from coodie_testing.checks.batches import BatchesChecks
+from coodie_testing.checks.bystanders import BystandersChecks
 from coodie_testing.checks.cancelling import CancellingChecks
 from coodie_testing.checks.closing import ClosingChecks
 from coodie_testing.checks.codecs import CodecsChecks
@@ -50,6 +52,7 @@ class DriverConformance(
     RowsChecks,
     ShapesChecks,
     ParametersChecks,
+    ArgumentsChecks,
     TypesChecks,
     FormsChecks,
     ArraysChecks,
@@ -71,6 +74,7 @@ class DriverConformance(
     ServerErrorsChecks,
     TimeoutsChecks,
     CancellingChecks,
+    BystandersChecks,
     SharingChecks,
     ClosingChecks,
     DrainingChecks,
