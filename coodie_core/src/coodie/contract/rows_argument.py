@@ -42,7 +42,9 @@ def dicts_argument(driver: Any, options: RequestOptions | None = None) -> dict[s
         options: The request's options.
     """
     is_left_to_it = getattr(driver, "_default_rows", None) is None
-    return {} if is_left_to_it and (options is None or options.rows is None) else {"rows": dict}
+    # What isn't a RequestOptions is rejected by the method that gets it.
+    has_rows = isinstance(options, RequestOptions) and options.rows is not None
+    return {"rows": dict} if has_rows or not is_left_to_it else {}
 
 
 def shape_and_options(
