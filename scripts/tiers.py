@@ -207,8 +207,9 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
         *(_part(part, steps, nodes) for part in TEST[:2]),
         Job("style", partial(checks.lint, steps)),
         Job("types", partial(checks.types, steps)),
-        *(_part(part, steps, nodes) for part in TEST[2:]),
+        _part(TEST[2], steps, nodes),
         Job("documentation", partial(checks.build_docs, steps)),
+        *(_part(part, steps, nodes) for part in TEST[3:]),
     ]
 
 
