@@ -48,6 +48,9 @@ class Api:
 #: While they connect, the drivers wait 5 and 2 seconds, too little on a machine that is busy with tests.
 PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "control_connection_timeout": 10.0}
 
+#: As well for requests: a CREATE TABLE waits until others' keyspaces are dropped.
+PATIENT_WITH_ALL: dict[str, Any] = PATIENT | {"request_timeout": 30.0}
+
 
 def open_driver(backend: str, **options: Any) -> Any:
     """Open a connection with the options that all connections of these tests have."""
