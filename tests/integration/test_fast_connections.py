@@ -404,7 +404,7 @@ async def test_the_first_request_opens_no_connection(
     """A program with one request only has the connections of the session; the second request opens ours."""
     statement = "SELECT id FROM shop.orders"
     fake_cluster.when(statement).rows([{"id": 1}])
-    with open_driver(backend, **fake_cluster.connection_options()) as driver:
+    with open_driver(backend, fast_path=True, **fake_cluster.connection_options()) as driver:
 
         async def opened() -> int:
             rows = await driver.execute_async(statement) if is_async else driver.execute(statement)
