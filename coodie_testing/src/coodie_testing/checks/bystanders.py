@@ -156,10 +156,15 @@ class BystandersChecks:
         through = await api.open(hosts=[proxy.host], port=proxy.port)
         assert await through.ping()
         proxy.mute = True
-        proxy.requests.clear()
-        started = time.monotonic()
-        through.driver.stats()
-        assert through.driver.is_live()
-        assert time.monotonic() - started < _AT_ONCE
-        sent = {Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE} & {one.opcode for one in proxy.requests}
+        sent: set[Opcode] = set()
+        for _ in range(3):  # a driver may read the server's tables at that moment
+            proxy.requests.clear()
+            started = time.monotonic()
+            through.driver.stats()
+            assert through.driver.is_live()
+            assert time.monotonic() - started < _AT_ONCE
+            kinds = {one.opcode for one in tuple(proxy.requests)}
+            sent = {Opcode.QUERY, Opcode.PREPARE, Opcode.EXECUTE} & kinds
+            if not sent:
+                break
         assert sent == set()
