@@ -130,8 +130,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (long if marks and marks <= left_out else kept).append(item)
     if (chosen := config.getoption("--combinations")) and not named:
         forms = Counter(_without_form(item.nodeid) for item in items)
-        long += [item for item in kept if _combination(item.nodeid, forms) not in chosen]
-        kept = [item for item in kept if _combination(item.nodeid, forms) in chosen]
+        candidates, kept = kept, []
+        for item in candidates:
+            (kept if _combination(item.nodeid, forms) in chosen else long).append(item)
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = kept

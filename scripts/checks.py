@@ -137,9 +137,9 @@ def _has_tests(path: str) -> bool:
     return path.endswith("tests")
 
 
-def _pyright(steps: Steps, title: str, paths: list[str]) -> None:
+def _pyright(steps: Steps, title: str, paths: Sequence[str], environment: str = "scylla") -> None:
     pyright = interpreter("types", steps).with_name("pyright")
-    command: list[str | Path] = [pyright, "--pythonpath", interpreter("scylla", steps), *paths]
+    command: list[str | Path] = [pyright, "--pythonpath", interpreter(environment, steps), *paths]
     steps.run(title, command, variables=_PYRIGHT)
 
 
@@ -150,11 +150,9 @@ def native_types(steps: Steps, backend: str) -> None:
         steps: Runs the steps.
         backend: Its `driver_type`.
     """
-    python = interpreter(backend, steps)
-    pyright = interpreter("types", steps).with_name("pyright")
     sources = (f"{NATIVE[backend]}/src", f"{NATIVE[backend]}/tests")
-    steps.run(f"{backend}: mypy", [python, "-m", "mypy", *sources])
-    steps.run(f"{backend}: pyright", [pyright, "--pythonpath", python, *sources], variables=_PYRIGHT)
+    steps.run(f"{backend}: mypy", [interpreter(backend, steps), "-m", "mypy", *sources])
+    _pyright(steps, f"{backend}: pyright", sources, backend)
 
 
 def build_docs(steps: Steps) -> None:

@@ -48,8 +48,8 @@ class Api:
 #: While they connect, the drivers wait 5 and 2 seconds, too little on a machine that is busy with tests.
 PATIENT: dict[str, Any] = {"connect_timeout": 30.0, "control_connection_timeout": 10.0}
 
-#: As well for requests: a CREATE TABLE waits until others' keyspaces are dropped.
-PATIENT_WITH_ALL: dict[str, Any] = PATIENT | {"request_timeout": 30.0}
+#: The options of the kit's drivers: a CREATE TABLE waits until other suites' keyspaces are dropped.
+KIT_OPTIONS: dict[str, Any] = PATIENT | {"request_timeout": 30.0}
 
 
 def open_driver(backend: str, **options: Any) -> Any:

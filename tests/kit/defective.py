@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from tests.conftest import PATIENT_WITH_ALL
+from tests.conftest import KIT_OPTIONS
 from tests.kit.defects import (
     bystanders,
     calls,
@@ -53,7 +53,7 @@ class Planted(DriverConformance):
     """The right driver with a defect."""
 
     driver_type = BACKEND
-    driver_options: ClassVar[Mapping[str, Any]] = PATIENT_WITH_ALL
+    driver_options: ClassVar[Mapping[str, Any]] = KIT_OPTIONS
     defect: type[Faulty] = Faulty
 
     @pytest.fixture(scope="class")

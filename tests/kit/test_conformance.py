@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from tests.conftest import PATIENT_WITH_ALL
+from tests.conftest import KIT_OPTIONS
 
 from coodie.drivers import LazyDriver
 from coodie.plugins import installed_drivers
@@ -27,7 +27,7 @@ class TestBackend(DriverConformance):
     """The driver that users get from init_coodie."""
 
     driver_type = BACKEND
-    driver_options: ClassVar[Mapping[str, Any]] = PATIENT_WITH_ALL
+    driver_options: ClassVar[Mapping[str, Any]] = KIT_OPTIONS
 
 
 @pytest.mark.extended
@@ -35,14 +35,14 @@ class TestVersion4(DriverConformance):
     """The protocol's version that ScyllaDB speaks."""
 
     driver_type = BACKEND
-    driver_options: ClassVar[Mapping[str, Any]] = PATIENT_WITH_ALL | {"protocol_version": 4}
+    driver_options: ClassVar[Mapping[str, Any]] = KIT_OPTIONS | {"protocol_version": 4}
 
 
 def _lazy(server: Server, options: dict[str, Any]) -> LazyDriver:
     where = {} if "session" in options else {"hosts": [server.host], "port": server.port}
     given: dict[str, Any] = {"hosts": None, "keyspace": None, "ssl_context": None} | where | options
     hosts, keyspace, context = (given.pop(name) for name in ("hosts", "keyspace", "ssl_context"))
-    return LazyDriver(hosts, keyspace, context, PATIENT_WITH_ALL | {"driver_type": BACKEND} | given)
+    return LazyDriver(hosts, keyspace, context, KIT_OPTIONS | {"driver_type": BACKEND} | given)
 
 
 @pytest.mark.extended

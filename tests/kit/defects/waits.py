@@ -169,7 +169,7 @@ class DrainIsFinal(Faulty):
 
 @caught_by("test_cancelling_a_drain", "test_an_interrupt_ends_a_drain")
 class DrainGoesOn(Faulty):
-    """Whoever waits for a drain can be ended, but not the drain."""
+    """Cancelling or interrupting close(drain=…) ends the wait, but not the drain."""
 
     def close(self, *, drain=None) -> None:
         """As the contract."""
