@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
@@ -196,6 +197,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pytest", default="", help="arguments for pytest or the benchmarks, shell-quoted")
     parsed = parser.parse_args(arguments)
     options = shlex.split(parsed.pytest)
+    # Without bytecode, each process would compile all modules and rewrite the asserts of all tests.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     steps = Steps()
     interrupt_on_signals()
     try:
