@@ -304,6 +304,16 @@ def test_the_first_connection(node: _Node, server: _Server) -> None:
     assert node.shards.known[node.host.endpoint].sharding.shards_count == COUNT
 
 
+def test_a_fast_path_that_was_turned_off_opens_no_connection(node: _Node, server: _Server) -> None:
+    """Not for requests that were sent before, and not when the node comes up."""
+    reasons: list[str] = []
+    connector = Connector(node.shards, node.host, reasons.append)
+    connector.turn_off("no more files")
+    connector.reset()
+    connector.open(pytest.fail)
+    assert (reasons, server.asked) == (["no more files"], [])
+
+
 def test_a_missed_shard_is_left_alone_for_a_while(
     node: _Node, server: _Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

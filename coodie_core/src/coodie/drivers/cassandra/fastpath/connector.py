@@ -41,10 +41,16 @@ class Connector:
         self._host = host
         self._disable = disable
         self._is_connecting = False
+        self._is_off = False
         self._not_before = 0.0
         self._delay = _FIRST_DELAY
         # By shard that connections didn't reach: the time of the next attempt, and the delay after that.
         self._wrong_shard_backoff: dict[int | None, tuple[float, float]] = {}
+
+    def turn_off(self, reason: str) -> None:
+        """Turn the fast path off; requests that have already checked whether it is on open no connection."""
+        self._is_off = True
+        self._disable(reason)
 
     def reset(self) -> None:
         """Reset the backoff: the node is up."""
@@ -60,7 +66,7 @@ class Connector:
             shard: The shard to connect to; None for any.
         """
         now = time.monotonic()
-        if self._is_connecting or now < self._not_before:
+        if self._is_off or self._is_connecting or now < self._not_before:
             return
         backoff = self._wrong_shard_backoff.get(shard)
         if backoff is not None and now < backoff[0]:
@@ -71,7 +77,7 @@ class Connector:
             try:
                 links = self._shards.open(self._host, shard)
             except UnsupportedServerError as exc:
-                self._disable(str(exc))
+                self.turn_off(str(exc))
             except Exception as exc:  # noqa: BLE001 - the driver sends the requests, and reports the error
                 log.debug("The fast path could not connect to %s: %r", self._host, exc)
                 self._not_before = time.monotonic() + self._delay

@@ -222,7 +222,9 @@ class AsyncPool:
         except Exception as exc:  # noqa: BLE001 - the loop can't read sockets
             self._sockets.discard(link.sock)
             link.sock.close()
-            self._disable(f"{type(loop).__name__} can't read its connections ({exc!r})")
+            self._connectors[host.endpoint].turn_off(
+                f"{type(loop).__name__} can't read its connections ({exc!r})"
+            )
             return
         places[place] = ref(connection)
         self._watch.opened(host)
@@ -330,7 +332,6 @@ class SyncPool:
     ) -> None:
         self._host = host
         self._connector = Connector(shards, host, disable)
-        self._disable = disable
         self._watch = watch
         # Idle connections by shard; the key is None if the node has no shards.
         self._idle: defaultdict[int | None, deque[SyncConnection]] = defaultdict(deque)
@@ -370,7 +371,7 @@ class SyncPool:
             connection = SyncConnection(link, self._max_idle)
         except Exception as exc:  # noqa: BLE001 - the platform has no poll
             link.sock.close()
-            self._disable(f"its connections can't be waited for in a thread ({exc!r})")
+            self._connector.turn_off(f"its connections can't be waited for in a thread ({exc!r})")
             return
         self._all.add(connection)
         self._watch.opened(self._host)
