@@ -68,7 +68,7 @@ def run_side_by_side(steps: Steps, jobs: Sequence[Job], width: int) -> None:
             for thread in threads:
                 thread.join()
             raise
-    steps.seconds = progress.seconds
+    steps.seconds += progress.seconds
     if queue.failed:
         raise Failure(f"{len(queue.failed)} of {len(jobs)} jobs failed: {', '.join(sorted(queue.failed))}")
 

@@ -180,7 +180,8 @@ def test_all(steps: Steps) -> None:
 
 
 def _run(steps: Steps, jobs: Callable[[Steps, str | None], Iterable[Job]]) -> None:
-    """Run jobs with their shared nodes."""
+    """Make the environments of both backends, then run jobs with their shared nodes."""
+    run_side_by_side(steps, [_environment(name, steps) for name in checks.BACKENDS], _WIDTH)
     command = checks.shared_nodes(steps)
     nodes: AbstractContextManager[str | None] = (
         nullcontext(None) if command is None else steps.background("local Cassandra", command, _address)
@@ -203,7 +204,6 @@ def jobs_of_test(steps: Steps, nodes: str | None) -> list[Job]:
         nodes: The address of the shared nodes; None: the tests use the user's server.
     """
     return [
-        _environment("cassandra", steps),
         *(_part(part, steps, nodes) for part in TEST[:2]),
         Job("style", partial(checks.lint, steps)),
         Job("types", partial(checks.types, steps)),
@@ -264,5 +264,5 @@ def _part(part: Part, steps: Steps, nodes: str | None) -> Job:
         tuple(option for option in part.options if option not in (*_FIRST, *_OTHERS, *_OPPOSITE)),
     )
     work = partial(checks.run_tests, steps, part.backend, part.title, arguments, rerun=rerun, nodes=nodes)
-    environment = () if part.backend == "scylla" else (f"{part.backend}: environment",)
+    environment = () if part.backend in checks.BACKENDS else (f"{part.backend}: environment",)
     return Job(part.title, work, (*environment, *part.after))
