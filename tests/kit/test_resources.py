@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from threading import Barrier
+
+import pytest
 
 from coodie_testing.resources import ResourceSnapshot
 
@@ -26,3 +31,20 @@ def test_an_executor_that_stays_may_grow() -> None:
             _start(other, 1)
             assert "another_0" in before.excess()
         assert "another" not in before.excess()
+
+
+def test_open_files_are_named() -> None:
+    """A message says which files are open, so that their owner can be found."""
+    before = ResourceSnapshot()
+    if before.files is None:
+        pytest.skip("this system doesn't list open files")
+    with ExitStack() as opened:
+        server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for _ in range(2):
+            opened.enter_context(socket.create_connection(server.getsockname()))
+        opened.enter_context(closing(os.fdopen(os.open(os.devnull, os.O_RDONLY))))
+        text, address = before.excess(), server.getsockname()
+    assert text.startswith("4 open files (new: ")
+    for part in (f"2 x socket to {address}", "1 x /dev/null", "1 x socket"):
+        assert part in text
+    assert before.excess() == ""

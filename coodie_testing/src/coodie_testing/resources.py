@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +81,9 @@ class ResourceSnapshot:
     def __init__(self) -> None:
         gc.collect()
         self.threads = set(threading.enumerate())
-        #: None if the system doesn't provide it.
-        self.files = len(os.listdir(_FILES)) if _FILES.is_dir() else None  # noqa: PTH208 - a count is all
+        self._files = _open_files()
+        #: The number of open files; None if the system doesn't provide it.
+        self.files = None if self._files is None else len(self._files)
 
     def excess(self) -> str:
         """Return a description of what was created since; empty for nothing."""
@@ -89,8 +93,35 @@ class ResourceSnapshot:
         threads = [thread.name for thread in later if _pool(thread) not in pools]
         said = f"threads {threads}" if threads else ""
         if self.files is not None and now.files is not None and now.files > self.files:
-            said += f" {now.files - self.files} open files"
+            said += f" {now.files - self.files} open files{now._names_of_new(self)}"
         return said.strip()
+
+    def _names_of_new(self, before: ResourceSnapshot) -> str:
+        """Return the names of the files that weren't open before, with their numbers."""
+        new = (self._files or {}).items() - (before._files or {}).items()
+        names = Counter(_file_name(fd, link) for fd, link in sorted(new))
+        listed = ", ".join(f"{number} x {name}" for name, number in names.items())
+        return listed and f" (new: {listed})"
+
+
+def _open_files() -> dict[int, str] | None:
+    """Return the targets of the links in _FILES by file descriptor; None without that directory."""
+    if not _FILES.is_dir():
+        return None
+    found: dict[int, str] = {}
+    for entry in os.listdir(_FILES):  # noqa: PTH208 - names are all
+        # The one of this listing has been closed.
+        with suppress(FileNotFoundError):
+            found[int(entry)] = os.readlink(_FILES / entry)  # noqa: PTH115 - not the path of a file
+    return found
+
+
+def _file_name(fd: int, link: str) -> str:
+    """Return what a file is: a socket's peer, a path, or a kind."""
+    if link.startswith("socket:"):
+        with suppress(OSError), socket.socket(fileno=os.dup(fd)) as opened:
+            return f"socket to {opened.getpeername()}"
+    return link.partition(":[")[0]
 
 
 def _pool(thread: threading.Thread) -> str | None:
