@@ -72,9 +72,11 @@ def test_a_durable_node_acknowledges_after_the_commit_log() -> None:
     assert json.loads(cassandra_yaml(PLAN))["commitlog_sync"] == "periodic"
     assert "commit_failure_policy" not in json.loads(cassandra_yaml(DURABLE))
     assert json.loads(cassandra_yaml(PLAN))["commit_failure_policy"] == "ignore"
-    forgets = "-Dcassandra.test.flush_local_schema_changes=false"
-    assert forgets in daemon_command(JAVA, JARS, PLAN)
-    assert forgets not in daemon_command(JAVA, JARS, DURABLE)
+    assert "uuid_sstable_identifiers_enabled" not in json.loads(cassandra_yaml(DURABLE))
+    assert json.loads(cassandra_yaml(PLAN))["uuid_sstable_identifiers_enabled"]
+    forgets = {"-Dcassandra.test.flush_local_schema_changes=false", "-Dcassandra.unsafesystem=true"}
+    assert forgets <= set(daemon_command(JAVA, JARS, PLAN))
+    assert forgets.isdisjoint(daemon_command(JAVA, JARS, DURABLE))
 
 
 def test_prepared_statements_grow_with_the_heap() -> None:

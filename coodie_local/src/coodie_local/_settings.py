@@ -204,6 +204,8 @@ def _daemon_arguments(
     if plan.forgetful:
         # a restart would lose the keyspaces
         yield "-Dcassandra.test.flush_local_schema_changes=false"
+        # writes to the server's own tables aren't flushed at once, such as those of each dropped table
+        yield "-Dcassandra.unsafesystem=true"
     yield "-cp"
     yield class_path(jars)
     yield _DAEMON
@@ -285,6 +287,9 @@ def cassandra_yaml(plan: NodePlan) -> str:
         "user_defined_functions_enabled": True,
         "disk_optimization_strategy": "ssd",
     }
+    if plan.forgetful:
+        # with numbers instead, the server also writes a table for older versions
+        settings["uuid_sstable_identifiers_enabled"] = True
     settings |= _commit_log(plan)
     settings |= _LONG_TIMEOUTS if plan.alone else _ring(plan)
     if plan.security.tls:
