@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,15 @@ def heal(driver: Any, seconds: float = 60) -> None:
     """Wait until the driver has its connections back."""
     deadline = time.monotonic() + seconds
     while not (driver.ping(timeout=5) and _has_sessions_back(driver)):
-        assert time.monotonic() < deadline, "the driver didn't come back"
+        assert time.monotonic() < deadline, _state(driver)
         time.sleep(0.05)
+
+
+def _state(driver: Any) -> str:
+    """Describe a driver that didn't come back; write the stacks of all threads."""
+    faulthandler.dump_traceback()
+    hosts = [(str(host), host.is_up) for host in driver.session.cluster.metadata.all_hosts()]
+    return f"the driver didn't come back: {driver.stats()}, {hosts}, {driver.session.get_pool_state()}"
 
 
 def _has_sessions_back(driver: Any) -> bool:
@@ -89,5 +97,5 @@ async def heal_async(driver: Any, seconds: float = 60) -> None:
     """As heal, on the loop."""
     deadline = time.monotonic() + seconds
     while not (await driver.ping_async(timeout=5) and await asyncio.to_thread(_has_sessions_back, driver)):
-        assert time.monotonic() < deadline, "the driver didn't come back"
+        assert time.monotonic() < deadline, _state(driver)
         await asyncio.sleep(0.05)
