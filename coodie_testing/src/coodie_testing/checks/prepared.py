@@ -346,10 +346,11 @@ class PreparedChecks:
         self, async_api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
         """The first request of a driver doesn't block the event loop."""
-        proxy.delay = 0.5
 
         async def first() -> None:
+            proxy.delay = 0.0
             api = await async_api.open(hosts=[proxy.host], port=proxy.port)
+            proxy.delay = 0.5
             assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", ["none"]) == []
 
         await assert_loop_not_blocked(first, 0.4)
