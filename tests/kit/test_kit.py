@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
+from coodie.schema.syncoptions import SyncOptions
 from coodie_testing import DriverConformance, check, overrides_check
+from coodie_testing.api import SCHEMA_TIMEOUT, Api
 from coodie_testing.checking import check_of, checks_of, problems_of
 from coodie_testing.loop import CheckLoop, run_without_loop
 from coodie_testing.workspace import Workspace
@@ -330,3 +332,29 @@ def test_a_busy_server_has_time_for_the_tables() -> None:
     changes = [stmt for stmt in timeouts if stmt.startswith(("CREATE", "DROP"))]
     assert len(changes) >= 10
     assert {timeouts[stmt] for stmt in changes} == {60.0}
+
+
+def test_schema_changes_of_checks_have_time() -> None:
+    """Those of any spelling have the schema's timeout without one of their own; other requests have none."""
+    calls: list[tuple[Any, ...]] = []
+
+    def note(*args: Any, **kwargs: Any) -> None:
+        calls.append((*args, *kwargs.values()))
+
+    async def check(api: Api) -> None:
+        for stmt in ("CREATE TABLE t", "-- a\n/* b */ drop TABLE t", "Truncate t"):
+            await api.execute(stmt, [])
+            assert calls.pop() == (stmt, [], SCHEMA_TIMEOUT)
+        for args in (("CREATE TABLE t", [], None, 2), ("SELECT a FROM b", []), (b"DROP", []), ("", [])):
+            await api.execute(*args)
+            assert calls.pop() == args
+        await api.execute("DROP TABLE t", [], timeout=3)
+        assert calls.pop() == ("DROP TABLE t", [], 3)
+        await api.sync_table("t", "k", [])
+        assert calls.pop() == ("t", "k", [], SyncOptions(timeout=SCHEMA_TIMEOUT))
+        await api.sync_table("t", "k", [], options=None)
+        assert calls.pop() == ("t", "k", [], None)
+
+    openers: Any = None
+    api = Api(SimpleNamespace(execute=note, sync_table=note), None, openers)
+    api.run(check(api))

@@ -6,8 +6,11 @@ import asyncio
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from coodie.cql import tokens
+from coodie.schema.syncoptions import SyncOptions
 from coodie_testing.loop import CheckLoop, run_without_loop
 
 if TYPE_CHECKING:
@@ -15,9 +18,19 @@ if TYPE_CHECKING:
 
     from coodie.contract.driver import AbstractDriver
 
-__all__ = ["Api", "Openers"]
+__all__ = ["SCHEMA_TIMEOUT", "Api", "Openers"]
 
 T = TypeVar("T")
+
+#: Seconds that a schema change of the kit's own may take: a busy server needs long, such as for dropping
+#: sixty tables, and all checks that need the change would fail.
+SCHEMA_TIMEOUT = 60.0
+
+#: The first words of statements that change the schema, or take as long.
+_SCHEMA_CHANGES = ("CREATE", "ALTER", "DROP", "TRUNCATE")
+
+#: The number of arguments of ``execute`` up to the timeout, without the statement.
+_BEFORE_TIMEOUT = 3
 
 #: The maximum number of threads of a sync check.
 _THREADS = 64
@@ -64,7 +77,8 @@ class Api:
     """A driver whose sync or async methods are called; the check awaits in both cases.
 
     Each method of the driver has its plain name, and returns an awaitable: ``await api.execute(…)`` is
-    ``driver.execute(…)`` in one run, and ``await driver.execute_async(…)`` in the other.
+    ``driver.execute(…)`` in one run, and ``await driver.execute_async(…)`` in the other. Schema changes
+    without a timeout have ``SCHEMA_TIMEOUT``.
 
     Args:
         driver: The driver.
@@ -81,12 +95,23 @@ class Api:
         if name.startswith("_"):
             raise AttributeError(name)
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if self.is_async:
-                return await getattr(self.driver, f"{name}_async")(*args, **kwargs)
-            return getattr(self.driver, name)(*args, **kwargs)
+        return partial(self._call, name)
 
-        return call
+    async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if self.is_async:
+            return await getattr(self.driver, f"{name}_async")(*args, **kwargs)
+        return getattr(self.driver, name)(*args, **kwargs)
+
+    async def execute(self, stmt: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call ``execute``."""
+        if len(args) < _BEFORE_TIMEOUT and "timeout" not in kwargs and _changes_schema(stmt):
+            kwargs["timeout"] = SCHEMA_TIMEOUT
+        return await self._call("execute", stmt, *args, **kwargs)
+
+    async def sync_table(self, *args: Any, **kwargs: Any) -> Any:
+        """Call ``sync_table``; with ``options=None``, it has the connection's timeout."""
+        kwargs.setdefault("options", SyncOptions(timeout=SCHEMA_TIMEOUT))
+        return await self._call("sync_table", *args, **kwargs)
 
     @property
     def is_async(self) -> bool:
@@ -174,3 +199,11 @@ class Api:
             if time.monotonic() > deadline:
                 raise AssertionError(f"Timeout after {seconds:g} s: {what}")
             await self.pause(0.05)
+
+
+def _changes_schema(stmt: object) -> bool:
+    """Return whether a statement changes the schema."""
+    if not isinstance(stmt, str):
+        return False
+    _, word = next(tokens(stmt), ("", ""))
+    return word.upper() in _SCHEMA_CHANGES

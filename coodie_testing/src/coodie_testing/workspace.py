@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from coodie.capabilities import Capability
 from coodie.exceptions import InvalidQueryError
+from coodie_testing.api import SCHEMA_TIMEOUT
 from coodie_testing.values import VALUE_CASES, VECTOR_CASES
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ __all__ = ["MANY", "Workspace"]
 
 #: Rows in the partition ``many`` of the table ``items``: more than any client's default page.
 MANY = 11_000
-
-#: Seconds that a schema change of the kit's own may take: a busy server needs long to drop sixty tables, and
-#: without their keyspace all checks of a suite fail.
-_SCHEMA_TIMEOUT = 60.0
 
 #: Rows written with one request while the table is filled.
 _AT_ONCE = 250
@@ -123,7 +120,7 @@ class Workspace:
             driver: A driver that is connected to their server.
         """
         for keyspace in (self.keyspace, self.thrice):
-            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=_SCHEMA_TIMEOUT)
+            driver.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [], timeout=SCHEMA_TIMEOUT)
 
     def _make_vectors(self, driver: AbstractDriver) -> None:
         """Create the table of vectors, unless the server doesn't have them."""
@@ -135,7 +132,7 @@ class Workspace:
 
     def _make(self, driver: AbstractDriver, statement: str) -> None:
         if statement not in self._made:
-            driver.execute(statement, [], timeout=_SCHEMA_TIMEOUT)
+            driver.execute(statement, [], timeout=SCHEMA_TIMEOUT)
             self._made.add(statement)
 
     def _fill(self, driver: AbstractDriver) -> None:

@@ -161,7 +161,6 @@ class ErrorsChecks:
                 f"CREATE OR REPLACE FUNCTION {name} (a int) CALLED ON NULL INPUT RETURNS int LANGUAGE java "
                 "AS 'throw new RuntimeException(\"on purpose\");'",
                 [],
-                timeout=60,
             )
         except InvalidQueryError as exc:
             pytest.skip(f"the server has no user-defined functions in Java: {exc}")

@@ -80,12 +80,13 @@ class TablesChecks:
 
     @check(_SYNC)
     async def test_sync_table_again_does_nothing(self, api: Api, space: Workspace) -> None:
-        """A second call executes nothing, and returns an empty list."""
+        """A second call executes nothing, with or without options, and returns an empty list."""
         table, cols = space.new_name(), [_KEY, Column("v", "text", index=True)]
         options = {"comment": "it's", "gc_grace_seconds": 60}
         done = await api.sync_table(table, space.keyspace, cols, options)
         assert len(done) == 2
-        assert await api.sync_table(table, space.keyspace, cols, options) == []
+        for arguments in ({}, {"options": None}):
+            assert await api.sync_table(table, space.keyspace, cols, options, **arguments) == []
 
     @check(_SYNC)
     async def test_sync_table_adds_columns(self, api: Api, space: Workspace) -> None:
