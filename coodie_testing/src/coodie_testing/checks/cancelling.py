@@ -91,7 +91,7 @@ class CancellingChecks:
         async def all_sent() -> bool:
             return len(proxy.requests) > len(calls)  # execute_many has two executions
 
-        await through.until(all_sent, "the requests are sent", 5)
+        await through.until(all_sent, "the requests are sent")
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=_AT_ONCE)

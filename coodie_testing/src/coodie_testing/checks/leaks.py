@@ -111,7 +111,7 @@ class LeaksChecks:
         async def none_left() -> bool:
             return asyncio.all_tasks() <= before
 
-        await async_api.until(none_left, "the closed driver's tasks have ended", 5)
+        await async_api.until(none_left, "the closed driver's tasks have ended", 15)
 
     @check()
     async def test_connections_are_few(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:

@@ -45,7 +45,7 @@ async def _until_queued(api: Api, proxy: FaultProxy, count: int, first: str) -> 
         sent = proxy.count(first)
         return count == 0 or (sent == 1 and (limit is None or limit.queued >= count - 1))
 
-    await api.until(made, f"{count} requests were made", 10)
+    await api.until(made, f"{count} requests were made")
     if api.driver.stats().limit is None:
         await api.pause(_WHILE * count)
 
@@ -63,7 +63,7 @@ async def _most_in_flight(api: Api, proxy: FaultProxy, stmt: str, calls: list[An
 
         try:
             with suppress(AssertionError):  # a driver may have fewer requests in flight
-                await api.until(begun, "the requests are sent", 5)
+                await api.until(begun, "the requests are sent")
             await api.pause(_WHILE)
             sent = proxy.count(stmt)
         finally:

@@ -329,7 +329,7 @@ class TimeoutsChecks:
 
         async def write() -> None:
             with pytest.raises(CoodieError):
-                await through.execute(update, [key], timeout=15)
+                await through.execute(update, [key], timeout=60)
 
         async def cut_once_applied() -> None:
             async def applied() -> bool:
@@ -337,7 +337,7 @@ class TimeoutsChecks:
                 return bool(rows)
 
             try:
-                await api.until(applied, "the server applies the write", 10)
+                await api.until(applied, "the server applies the write", 30)
             finally:
                 # In this order: answers that were held mustn't pass first.
                 proxy.cut()
