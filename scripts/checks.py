@@ -86,6 +86,8 @@ _ACCELERATED = (
     "coodie_core/tests/cassandra/values/test_vectors.py",
     "coodie_core/tests/protocol",
     "tests/fuzz",
+    "tests/integration/test_row_shapes.py",
+    "tests/integration/test_scan.py",
     *(
         f"coodie_core/tests/cassandra/fastpath/test_{name}.py"
         for name in ("async_connection", "pipeline", "sync_connection")

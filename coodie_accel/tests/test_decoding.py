@@ -28,6 +28,7 @@ from coodie.drivers.cassandra.values.types import family
 from coodie.drivers.cassandra.values.vectors import vector_type
 from coodie.row_shapes import ShapedRows, parse_rows
 from coodie.rows import Column, Rows
+from coodie.scan.page import KeyedShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,6 +212,20 @@ def test_rows_with_slots(aware: bool) -> None:
     del rows
     gc.collect()
     assert watched() is None
+
+
+@pytest.mark.parametrize("rows", [tuple, "scalar", _Slotted], ids=["tuple", "scalar", "slots"])
+def test_rows_of_a_scan(rows: Any) -> None:
+    """Each has its key beside it, whatever its shape."""
+    shape = parse_rows(rows)
+    assert shape is not None
+    keyed = KeyedShape(shape, ["b"], frozenset())
+    types = [cqltypes.Int32Type, cqltypes.UTF8Type]
+    accelerated, expected = _readers(("a", "b"), types, keyed, aware=True, compiled=True)
+    body = _body([[pack(">i", 1), b"x"]])
+    found = accelerated(body, len(_BEFORE) + 4, 1)
+    row = {tuple: (1, "x"), "scalar": 1, _Slotted: _Slotted(1, "x")}[rows]
+    assert found == expected(body, len(_BEFORE) + 4, 1) == [(row, "x")]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on, dicts stay tracked")

@@ -79,6 +79,11 @@ class RowShape:
         return f"<RowShape {self.name}>"
 
     @property
+    def is_tuple(self) -> bool:
+        """Whether a row is the tuple of its columns' values: a reader needs no other code."""
+        return self.given == "tuple"
+
+    @property
     def annotations(self) -> dict[str, Any]:
         """The annotations of the factory's parameters."""
         found = (self._parameters or {}).items()

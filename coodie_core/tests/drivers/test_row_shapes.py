@@ -16,6 +16,7 @@ from coodie.contract.driver import AbstractDriver
 from coodie.drivers.client import Client, ClientDriver, ClientRequest, Page, TupleRows
 from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError
 from coodie.registry import using_registry
+from coodie.row_shapes import parse_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -167,6 +168,32 @@ async def test_methods_of_its_own(is_async: bool) -> None:
     outcomes: list[Any] = []
     await api.execute_many(READ, [[]], rows=Number, on_result=lambda _, rows: outcomes.append(rows))
     assert outcomes == [NUMBERS]
+
+
+async def test_methods_that_pass_keywords_on(is_async: bool) -> None:
+    """A subclass of a driver with row shapes passes ``rows`` on, also for dicts that aren't the default."""
+
+    class Forwarding(TupleDriver):
+        def execute_many(self, *args: Any, **kwargs: Any) -> Any:
+            return super().execute_many(*args, **kwargs)
+
+        async def execute_many_async(self, *args: Any, **kwargs: Any) -> Any:
+            return await super().execute_many_async(*args, **kwargs)
+
+        def stream(self, *args: Any, **kwargs: Any) -> Any:
+            return super().stream(*args, **kwargs)
+
+        def stream_async(self, *args: Any, **kwargs: Any) -> Any:
+            return super().stream_async(*args, **kwargs)
+
+    driver = Forwarding(TupleClient())
+    driver._default_rows = parse_rows(tuple)
+    api, dicts = Api(driver, is_async=is_async), [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert (await api.execute_many(READ, [[]])).rows(0) == [(0,), (1,), (2,)]
+    assert [row async for row in api.stream(READ)] == [(0,), (1,), (2,)]
+    for asked in ({"rows": dict}, {"options": RequestOptions(rows=dict)}):
+        assert (await api.execute_many(READ, [[]], **asked)).rows(0) == dicts
+        assert [row async for row in api.stream(READ, **asked)] == dicts
 
 
 async def test_methods_that_call_each_other(is_async: bool) -> None:

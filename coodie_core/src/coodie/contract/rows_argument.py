@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
+from inspect import CO_VARKEYWORDS
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,10 @@ def add_rows_argument(cls: type) -> None:
     """Wrap the methods of a driver's class that don't accept ``rows``."""
     for name, around in _WRAPPERS.items():
         method = getattr(cls, name, None)
-        if isinstance(method, FunctionType) and not _is_abstract(method) and not _takes_rows(method):
+        if not isinstance(method, FunctionType) or _is_abstract(method) or _takes_rows(method):
+            continue
+        passes_keywords = method.__code__.co_flags & CO_VARKEYWORDS
+        if not (passes_keywords and _has_shapes(cls.__mro__[1:])):
             setattr(cls, name, around(method))
 
 
@@ -83,6 +87,15 @@ def _is_abstract(method: Callable[..., Any]) -> bool:
 def _takes_rows(method: FunctionType) -> bool:
     code = method.__code__
     return "rows" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _has_shapes(bases: tuple[type, ...]) -> bool:
+    """Return whether the methods of a base class take ``rows``, without being wrapped."""
+    for base in bases:
+        execute = vars(base).get("execute")
+        if isinstance(execute, FunctionType) and not _is_abstract(execute):
+            return _takes_rows(execute) and not hasattr(execute, "__wrapped__")
+    return False
 
 
 @contextmanager

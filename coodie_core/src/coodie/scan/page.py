@@ -33,6 +33,15 @@ class KeyedShape(RowShape):
         self._key = key
         self._hidden = hidden
 
+    @property
+    def is_tuple(self) -> bool:
+        """Whether a row is the tuple of its columns' values: it has the key, too."""
+        return False
+
+    def slots(self, names: Sequence[str]) -> None:  # noqa: ARG002 - as in the base class
+        """Return None: filling the slots of an object would leave out the key."""
+        return
+
     def check(self, names: Sequence[str]) -> None:
         """Check the row's columns against the factory's parameters."""
         super().check([name for name in names if name not in self._hidden])

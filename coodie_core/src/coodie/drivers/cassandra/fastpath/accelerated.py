@@ -90,7 +90,7 @@ def row_decoder(
     read: RowReader
     if shape is None:
         read = module.RowDecoder(*described, new_rows).decode
-    elif shape.given == "tuple":
+    elif shape.is_tuple:
         read = module.RowDecoder(*described, shape.new_rows, True).decode  # noqa: FBT003 - as_tuples
     elif (slots := shape.slots(names)) is not None:
         read = module.RowDecoder(*described, shape.new_rows, slots=slots).decode
