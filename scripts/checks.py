@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import accelerator
-from environments import ENVIRONMENTS
+from environments import ENVIRONMENTS, VARIABLE, make_with
 from outcomes import Rerun
 from steps import ROOT
 
@@ -93,6 +94,9 @@ _ACCELERATED = (
         for name in ("async_connection", "pipeline", "sync_connection")
     ),
 )
+
+#: `make`, with the variables that select this interpreter where `make test-versions` does.
+_MAKE = make_with(os.environ.get(VARIABLE, ""), sys.executable)
 
 #: The environment variable with the address of the shared nodes.
 _NODES = "COODIE_TEST_NODES"
@@ -201,7 +205,7 @@ def run_tests(
             title,
             [pytest, f"--junit-xml={report}", *arguments],
             report=report,
-            rerun=rerun or Rerun(f"test-{environment}"),
+            rerun=rerun or Rerun(f"test-{environment}", make=_MAKE),
             variables=variables,
         )
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from steps import Steps
 
-__all__ = ["ENVIRONMENTS", "VARIABLE", "VENVS", "Environment", "explain"]
+__all__ = ["ENVIRONMENTS", "VARIABLE", "VENVS", "Environment", "explain", "make_with"]
 
 #: The environment variable for the subdirectory of .venvs/ with another interpreter's environments.
 VARIABLE = "COODIE_VENVS"
@@ -171,6 +172,18 @@ class Environment:
             return subprocess.run([self.python, "-c", ""], check=False, capture_output=True).returncode == 0
         except OSError:
             return False
+
+
+def make_with(directory: str, python: str) -> str:
+    """Return `make` with the variables that select an interpreter and its environments.
+
+    Args:
+        directory: The subdirectory of .venvs/; empty for the environments of `make` alone.
+        python: The interpreter.
+    """
+    if not directory:
+        return "make"
+    return f"{VARIABLE}={shlex.quote(directory)} make PYTHON={shlex.quote(python)}"
 
 
 def explain(log: str) -> str:

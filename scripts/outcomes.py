@@ -49,10 +49,12 @@ class Rerun:
     Args:
         target: The target of `make`.
         options: Options for pytest.
+        make: `make`, with the variables that select another interpreter.
     """
 
     target: str
     options: tuple[str, ...] = ()
+    make: str = "make"
 
     def command(self, test: str) -> str:
         """Return the command that runs one test.
@@ -62,7 +64,7 @@ class Rerun:
         """
         argument = shlex.join([*self.options, test]).replace("$", "$$")
         plain = not set(argument) & set('"$`\\!')
-        return f"make {self.target} ARGS=" + (f'"{argument}"' if plain else shlex.quote(argument))
+        return f"{self.make} {self.target} ARGS=" + (f'"{argument}"' if plain else shlex.quote(argument))
 
 
 @dataclass

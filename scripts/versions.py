@@ -1,4 +1,4 @@
-"""`make test-versions`: run the first tier's tests with each installed version of Python."""
+"""`make test-versions`: run all tests without a mark of their own with each installed version of Python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import checks
-from environments import VARIABLE, VENVS
+from environments import VARIABLE, VENVS, make_with
+from outcomes import Rerun
 from steps import Failure
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ def test_versions(steps: Steps, *options: str) -> None:
             title = f"Python {version}: {backend}"
             report = VENVS / directory / backend / f"{backend}-tests.xml"
             arguments = ["scripts/project.py", f"test-{backend}", f"--pytest={shlex.join(options)}"]
+            command = ["env", f"{VARIABLE}={directory}", python, *arguments]
+            rerun = Rerun(f"test-{backend}", make=make_with(directory, python))
             try:
-                steps.run(title, ["env", f"{VARIABLE}={directory}", python, *arguments], report=report)
+                steps.run(title, command, report=report, rerun=rerun)
             except Failure as exc:
                 failures.append(exc)
     if not ran:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -107,7 +108,7 @@ async def test_the_last_paging_state_is_the_tasks_own(driver: Any, filled: str) 
     assert theirs != driver._last_paging_state == page.paging_state
     await driver.execute_async("SELECT key FROM system.local", [])
     assert driver._last_paging_state is None
-    assert asyncio.iscoroutinefunction(driver.execute_async)
+    assert inspect.iscoroutinefunction(driver.execute_async)
 
 
 def test_the_last_paging_state_is_the_drivers_own(driver: Any, connect: Any, filled: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ import versions
 from steps import Failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from outcomes import Rerun
 
 
 class RecordingSteps:
@@ -26,15 +28,17 @@ class RecordingSteps:
         self.broken = broken
         self.skipped: dict[str, str] = {}
         self.commands: dict[str, list[str]] = {}
+        self.reruns: dict[str, Rerun] = {}
 
     def skip(self, title: str, reason: str) -> None:
         """Record a skipped step."""
         self.skipped[title] = reason
 
-    def run(self, title: str, command: list[str], *, report: Path) -> None:
+    def run(self, title: str, command: list[str], *, report: Path, rerun: Rerun) -> None:
         """Record a command."""
         assert report.name.endswith(".xml")
         self.commands[title] = command
+        self.reruns[title] = rerun
         if self.broken in title:
             raise Failure(title)
 
@@ -61,6 +65,31 @@ def test_each_interpreter_is_used(path: Path) -> None:
     assert os.path.realpath(python) == os.path.realpath(sys.executable)
     assert rest == ["scripts/project.py", "test-scylla", "--pytest=-k 'a b'"]
     assert set(steps.skipped) == {"Python 9.7", "Python 9.8", "Python {}.{}".format(*sys.version_info)}
+
+
+def test_a_failed_test_is_run_again_with_its_interpreter(path: Path) -> None:
+    """The command for a failed test has the interpreter and its environments."""
+    steps: Any = RecordingSteps()
+    versions.test_versions(steps)
+    python = steps.commands["Python 9.9: cassandra"][2]
+    command = steps.reruns["Python 9.9: cassandra"].command("tests/test_x.py::test_y")
+    arguments = 'test-cassandra ARGS="tests/test_x.py::test_y"'
+    assert command == f"COODIE_VENVS=python9.9 make PYTHON={python} {arguments}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "make"),
+    [({}, "make"), ({"COODIE_VENVS": "python9.9"}, f"COODIE_VENVS=python9.9 make PYTHON={sys.executable}")],
+    ids=["alone", "with another interpreter"],
+)
+def test_commands_of_the_target_of_one_backend(variables: dict[str, str], make: str) -> None:
+    """`make test-scylla` prints such a command, too, where `make test-versions` runs it."""
+    environment = {name: value for name, value in os.environ.items() if name != "COODIE_VENVS"} | variables
+    show = "import checks; print(checks._MAKE)"
+    shown = subprocess.check_output(
+        [sys.executable, "-c", show], cwd=Path(versions.__file__).parent, env=environment, text=True
+    )
+    assert shown.strip() == make
 
 
 def test_a_failure_doesnt_stop_the_others(path: Path) -> None:
