@@ -371,6 +371,12 @@ class LoopWatch:
             before = now
 
 
+async def open_once(begun: threading.Event, gate: threading.Event) -> None:
+    """Open the gate at which a thread waits once it has begun; a blocked event loop can't."""
+    await wait_until_async(begun.is_set)
+    gate.set()
+
+
 def run_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
     """Run the work in so many threads, all let go at once; return results or exceptions in order."""
     outcomes: list[Any] = [None] * count
