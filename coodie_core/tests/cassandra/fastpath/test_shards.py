@@ -310,8 +310,9 @@ def test_a_fast_path_that_was_turned_off_opens_no_connection(node: _Node, server
     connector = Connector(node.shards, node.host, reasons.append)
     connector.turn_off("no more files")
     connector.reset()
-    connector.open(pytest.fail)
-    assert (reasons, server.asked) == (["no more files"], [])
+    connected: list[EstablishedConnection] = []
+    connector.open(connected.append)
+    assert (reasons, server.asked, connected) == (["no more files"], [], [])
 
 
 def test_a_missed_shard_is_left_alone_for_a_while(
