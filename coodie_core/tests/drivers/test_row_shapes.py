@@ -196,6 +196,24 @@ async def test_methods_that_pass_keywords_on(is_async: bool) -> None:
         assert [row async for row in api.stream(READ, **asked)] == dicts
 
 
+async def test_the_options_of_a_client_have_no_rows(is_async: bool) -> None:
+    """The pipeline makes the shape, so a client that passes its options on to a driver gets dicts."""
+    options: list[RequestOptions] = []
+
+    class Recording(TupleClient):
+        def send(self, request: ClientRequest) -> Steps[Page]:
+            options.append(request.options)
+            return super().send(request)
+
+    api, asked = Api(TupleDriver(Recording()), is_async=is_async), RequestOptions(rows=tuple, idempotent=True)
+    await api.execute(READ, [], options=asked)
+    await api.execute_one(READ, [], options=asked)
+    await api.execute_many(READ, [[]], options=asked)
+    assert [row async for row in api.stream(READ, options=asked)] == [(0,), (1,), (2,)]
+    assert set(options) == {RequestOptions(idempotent=True)}
+    assert len(options) >= 4
+
+
 async def test_methods_that_call_each_other(is_async: bool) -> None:
     """Rows are converted once, in the shape of the call from outside; a callback's calls have the default."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from coodie.contract.total_timeout import total_timeout_error
@@ -13,6 +14,7 @@ from coodie.effects import Steps
 from coodie.exceptions import RequestError
 from coodie.observers.request import UNOBSERVED
 from coodie.parameters import positional
+from coodie.requests import RequestOptions
 from coodie.row_shapes import ShapedRows
 from coodie.rows import Column, Rows, check_column_names, first_item
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from coodie.observers.events import Host
     from coodie.observers.request import ObservedRequest
     from coodie.observers.stats import NodeStats
-    from coodie.requests import BatchType, Params, Request, RequestOptions
+    from coodie.requests import BatchType, Params, Request
     from coodie.row_shapes import RowShape
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Steps",
     "TupleRows",
     "UndecodedRows",
+    "client_options",
 ]
 
 #: Kinds of statements that are sent as text.
@@ -44,6 +47,9 @@ UNPREPARED = frozenset({Kind.SCHEMA, Kind.PLAIN})
 
 #: The default timeout in seconds, if the client has none of its own.
 _DEFAULT_TIMEOUT = 10.0
+
+#: The options of a request that has none.
+_NO_OPTIONS = RequestOptions()
 
 
 class ClientRequest(NamedTuple):
@@ -60,7 +66,7 @@ class ClientRequest(NamedTuple):
         paging_state: The server's opaque bytes; None for the first page.
         repeatable: The request is idempotent: it is a read, or the caller said so. The client must not
             retry any other request itself.
-        options: The caller's other options, as far as the driver has the capabilities.
+        options: The caller's other options, as far as the driver has the capabilities; without ``rows``.
         asked: The caller's original request; ``asked.stmt`` is the text for errors.
         shape: The statement's kind and table.
         observed: Call ``tried(host)`` on it if a node returned no page.
@@ -115,6 +121,13 @@ class ClientRequest(NamedTuple):
     def __repr__(self) -> str:
         """Return a representation without the values, which may be secret."""
         return f"<ClientRequest {self.cql!r}, prepared={self.prepared!r}, consistency={self.consistency!r}>"
+
+
+def client_options(options: RequestOptions | None) -> RequestOptions:
+    """Return the options for a client: it returns dicts, also if it passes them on to another driver."""
+    if options is None:
+        return _NO_OPTIONS
+    return options if options.rows is None else replace(options, rows=None)
 
 
 class UndecodedRows(Protocol):

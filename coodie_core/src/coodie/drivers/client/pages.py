@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,9 +78,6 @@ def with_shape(request: ClientRequest, driver: AbstractDriver) -> ClientRequest:
     rows, options = request.asked.rows, request.asked.options
     if rows is None:
         rows = driver._default_rows if options is None or options.rows is None else options.rows  # noqa: SLF001 - core's
-    if options is not None and options.rows is not None:
-        # The client returns dicts, also if it passes the options on to another driver.
-        request = request._replace(options=replace(options, rows=None))
     return request if rows is None else request._replace(rows=parse_rows(rows))
 
 

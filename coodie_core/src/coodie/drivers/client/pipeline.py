@@ -18,7 +18,7 @@ from coodie.contract.operations import PROBE
 from coodie.contract.total_timeout import within_total
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers._last_page import remember_paging_state
-from coodie.drivers.client.client import ClientRequest, First, Page, StaleStatementError
+from coodie.drivers.client.client import ClientRequest, First, Page, StaleStatementError, client_options
 from coodie.drivers.client.gate import Ticket, gated
 from coodie.drivers.client.keyspaces import as_given, qualified_items, qualified_request, without_keyspace
 from coodie.drivers.client.pages import add_details, completed, extend, read_page, standing_still, with_shape
@@ -31,7 +31,7 @@ from coodie.observers.hub import request_observers
 from coodie.observers.instrumentation import ONE_OF_MANY, batch_part, observe
 from coodie.observers.request import UNOBSERVED
 from coodie.observers.retryreason import RetryReason
-from coodie.requests import BatchType, Request, RequestOptions, parse_batch_type
+from coodie.requests import BatchType, Request, parse_batch_type
 from coodie.rows import Rows, new_rows
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from coodie.drivers.client.pipeline_options import PipelineOptions
     from coodie.drivers.client.statements import CachedStatement
     from coodie.observers.request import ObservedRequest, Part
-    from coodie.requests import Params
+    from coodie.requests import Params, RequestOptions
 
 __all__ = ["Pipeline"]
 
@@ -59,8 +59,6 @@ PAGE_SIZE = 5000
 _MAX_ATTEMPTS = 10
 _PAUSE = 0.02
 _MAX_PAUSE = 0.2
-
-_NO_OPTIONS = RequestOptions()
 
 
 class _Batch(NamedTuple):
@@ -379,7 +377,7 @@ class Pipeline:
             fetch_size or PAGE_SIZE,
             state,
             kind is Kind.READ or (options is not None and options.idempotent),
-            options or _NO_OPTIONS,
+            client_options(options),
             request,
             shape,
             observed,
