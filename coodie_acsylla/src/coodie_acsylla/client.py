@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import acsylla
 
-from coodie.cql import inspect_statement, prefix_of, quoted_name, tokens
+from coodie.cql import Kind, inspect_statement, prefix_of, quoted_name, tokens
 from coodie.drivers.client.client import Client, Page, StaleStatementError, TupleRows
 from coodie.drivers.client.connect_options import PORT, connect_timeout
 from coodie.drivers.client.timestamps import counter_error
@@ -19,7 +19,7 @@ from coodie.types import UNSET
 from coodie_acsylla.binding import BINDING
 from coodie_acsylla.cqltypes import ColumnType
 from coodie_acsylla.descriptions import Address, Describe, DescriptionError
-from coodie_acsylla.errors import could_not_connect, is_stale, translated
+from coodie_acsylla.errors import could_not_connect, is_stale, no_host_is_left, translated
 from coodie_acsylla.expansion import selects_all, with_columns
 from coodie_acsylla.reading import Reader
 from coodie_acsylla.sessions import OnSession, Sessions
@@ -181,7 +181,8 @@ class AcsyllaClient(Client):
         async def execute(session: Any) -> Any:
             return await session.execute(statement)
 
-        result = yield from self._executed(execute, has_columns=prepared is not None and prepared.is_expanded)
+        has_columns = prepared is not None and prepared.is_expanded
+        result = yield from self._executed(execute, request, has_columns=has_columns)
         if prepared is not None and prepared.columns:
             reader = prepared.reader
         else:
@@ -205,7 +206,7 @@ class AcsyllaClient(Client):
         async def execute(session: Any) -> Any:
             return await session.execute_batch(batch)
 
-        result = yield from self._executed(execute)
+        result = yield from self._executed(execute, request)
         markers = [marker for prepared, _, _ in parts for marker in prepared.markers]
         reader = yield from self._reader(result, markers, request.timeout)
         return _page(result, reader, request.asked.stmt)
@@ -219,12 +220,17 @@ class AcsyllaClient(Client):
         return translated(raised, stmt, timeout)
 
     def _executed(
-        self, execute: Callable[[Any], Coroutine[Any, Any, Any]], *, has_columns: bool = False
+        self,
+        execute: Callable[[Any], Coroutine[Any, Any, Any]],
+        request: ClientRequest,
+        *,
+        has_columns: bool = False,
     ) -> Steps[Any]:
         """Execute a statement.
 
         Args:
             execute: The call with the session.
+            request: The request.
             has_columns: Its columns are no longer the table's if one was dropped.
         """
         try:
@@ -232,6 +238,10 @@ class AcsyllaClient(Client):
         except Exception as exc:  # is_stale knows which of them
             if is_stale(exc, has_columns=has_columns):
                 raise StaleStatementError from exc
+            if request.repeatable and request.shape.kind is not Kind.READ and no_host_is_left(exc):
+                error = translated(exc, request.asked.stmt, request.timeout)
+                error.may_have_been_applied = True  # the client has sent it, and the connection was lost
+                raise error from exc
             raise
 
     def _reader(self, result: Any, markers: Sequence[ColumnType], timeout: float) -> Steps[Reader]:

@@ -13,7 +13,7 @@ import acsylla.errors as theirs
 from coodie import exceptions as ours
 from coodie_acsylla.descriptions import DescriptionError
 
-__all__ = ["could_not_connect", "is_stale", "translated"]
+__all__ = ["could_not_connect", "is_stale", "no_host_is_left", "translated"]
 
 _UNSURE = "It may have been applied."
 _NOT_DONE = "Nothing was applied, unless the write has a condition: retry, or read the rows first."
@@ -88,6 +88,11 @@ def is_stale(raised: Exception, *, has_columns: bool = False) -> bool:
     if isinstance(raised, theirs.CassErrorServerInvalidQuery):
         return _DROPPED in str(raised)
     # So it says if it failed to prepare a statement again that a node has forgotten.
+    return no_host_is_left(raised)
+
+
+def no_host_is_left(raised: Exception) -> bool:
+    """Return whether no host could execute it; the client may have sent it before if it is idempotent."""
     return isinstance(raised, theirs.CassErrorLibNoHostsAvailable)
 
 
