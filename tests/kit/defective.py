@@ -11,17 +11,22 @@ from tests.kit.defects import (
     calls,
     failures,
     lives,
+    losses,
     many,
+    methods,
     nested,
+    openings,
     rejections,
     requests,
     results,
     sent,
+    singlerequests,
     values,
     waits,
 )
 from tests.kit.defects.planting import DEFECTS, Faulty
 
+from coodie.exceptions import CoodieError
 from coodie.plugins import installed_drivers
 from coodie_testing import DriverConformance
 
@@ -36,12 +41,16 @@ __all__ = [
     "calls",
     "failures",
     "lives",
+    "losses",
     "many",
+    "methods",
     "nested",
+    "openings",
     "rejections",
     "requests",
     "results",
     "sent",
+    "singlerequests",
     "values",
     "waits",
 ]
@@ -63,7 +72,10 @@ class Planted(DriverConformance):
         from coodie.plugins import open_driver
 
         def open_(**options: Any) -> Any:
-            opened = open_driver(cls._config(server, cls.defect.opening(options)))
+            try:
+                opened = open_driver(cls._config(server, cls.defect.opening(options)))
+            except CoodieError as exc:
+                raise cls.defect.failure(exc) from exc.__cause__
             return cls.defect.plant(opened, options)  # type: ignore[arg-type]  # both backends' is a CassandraDriver
 
         return open_
@@ -77,7 +89,10 @@ class Planted(DriverConformance):
         async def open_(**options: Any) -> Any:
             if cls.defect.__name__ == "BlockingConnect":
                 return open_driver(**options)
-            opened = await open_driver_async(cls._config(server, cls.defect.opening(options)))
+            try:
+                opened = await open_driver_async(cls._config(server, cls.defect.opening(options)))
+            except CoodieError as exc:
+                raise cls.defect.failure(exc) from exc.__cause__
             return cls.defect.plant(opened, options)  # type: ignore[arg-type]  # as above
 
         return open_

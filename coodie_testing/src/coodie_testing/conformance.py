@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coodie_testing.checking import problems_of
+from coodie_testing.checks.addresses import AddressesChecks
 from coodie_testing.checks.arguments import ArgumentsChecks
 from coodie_testing.checks.arrays import ArraysChecks
 from coodie_testing.checks.batches import BatchesChecks
@@ -23,7 +24,10 @@ from coodie_testing.checks.hashables import HashablesChecks
 from coodie_testing.checks.laterpages import LaterPagesChecks
 from coodie_testing.checks.leaks import LeaksChecks
 from coodie_testing.checks.limits import LimitsChecks
+from coodie_testing.checks.logins import LoginsChecks
+from coodie_testing.checks.losses import LossesChecks
 from coodie_testing.checks.many import ManyChecks
+from coodie_testing.checks.methods import MethodsChecks
 from coodie_testing.checks.nested import NestedChecks
 from coodie_testing.checks.observed import ObservedChecks
 from coodie_testing.checks.options import OptionsChecks
@@ -36,10 +40,12 @@ from coodie_testing.checks.servererrors import ServerErrorsChecks
 from coodie_testing.checks.shapes import ShapesChecks
 from coodie_testing.checks.sharing import SharingChecks
 from coodie_testing.checks.shortpages import ShortPagesChecks
+from coodie_testing.checks.singlerequests import SingleRequestsChecks
 from coodie_testing.checks.tables import TablesChecks
 from coodie_testing.checks.timeouts import TimeoutsChecks
 from coodie_testing.checks.transactions import TransactionsChecks
 from coodie_testing.checks.types import TypesChecks
+from coodie_testing.checks.warming import WarmingChecks
 from coodie_testing.suite import Suite
 
 __all__ = ["DriverConformance"]
@@ -48,6 +54,8 @@ __all__ = ["DriverConformance"]
 class DriverConformance(
     ContractChecks,
     ConnectingChecks,
+    AddressesChecks,
+    LoginsChecks,
     EncryptionChecks,
     RowsChecks,
     ShapesChecks,
@@ -73,6 +81,7 @@ class DriverConformance(
     ErrorsChecks,
     ServerErrorsChecks,
     TimeoutsChecks,
+    LossesChecks,
     CancellingChecks,
     BystandersChecks,
     SharingChecks,
@@ -81,6 +90,9 @@ class DriverConformance(
     LeaksChecks,
     ObservedChecks,
     OptionsChecks,
+    SingleRequestsChecks,
+    MethodsChecks,
+    WarmingChecks,
     Suite,
 ):
     """All checks of the kit; subclass it, and define how your driver is opened.

@@ -14,12 +14,13 @@ from tests.kit.defects.planting import Faulty, Request, caught_by
 
 from coodie.capabilities import Capability
 from coodie.exceptions import CoodieError
-from coodie.schema import ColumnDefinition, quote
+from coodie.schema import ColumnDefinition, SyncOptions, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.kit.defects.planting import Steps
+
 
 # --- opening ----------------------------------------------------------------------------
 
@@ -393,3 +394,35 @@ class RefusedHalfway(Faulty):
         if new and there and "new" not in {row["c"] for row in there}:
             yield self.right("execute", f"ALTER TABLE {keyspace}.{table} ADD new int", [])
         return (yield self.right("sync_table", table, keyspace, cols, *args, **kwargs))
+
+
+@caught_by("test_close_before_the_first_use")
+class CloseNeedsUse(Faulty):
+    """A driver that was never used can't be closed."""
+
+    #: Whether the shared driver was opened, which is closed unused if only this check runs.
+    is_shared_open: ClassVar[bool] = False
+
+    def begin(self, options: dict[str, Any]) -> None:
+        del options
+        self.used = not self.is_shared_open
+        type(self).is_shared_open = True
+
+    def on_execute(self, request: Request) -> Steps:
+        self.used = True
+        return (yield self.send(request))
+
+    def on_close(self, drain: float | None = None) -> Steps:
+        yield self.right("close", drain=drain)
+        if not self.used:
+            self.used = True  # the end of the check closes it, too
+            raise RuntimeError("There is no connection.")
+
+
+@caught_by("test_sync_options_of_another_type")
+class AnySyncOptions(Faulty):
+    """Options of sync_table of another type are ignored."""
+
+    def on_sync_table(self, *args: Any, options: Any = None, **kwargs: Any) -> Steps:
+        options = options if isinstance(options, SyncOptions) else None
+        return (yield self.right("sync_table", *args, options=options, **kwargs))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from coodie.effects import Effect
+    from coodie.exceptions import CoodieError
     from coodie.requests import RequestOptions
 
     Steps = Generator[Effect, Any, Any]
@@ -84,6 +85,11 @@ class Faulty(CassandraDriver):
     def opening(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that the driver is really opened with."""
         return dict(options)
+
+    @classmethod
+    def failure(cls, error: CoodieError) -> Exception:
+        """Return what to raise if the driver can't be opened."""
+        return error
 
     @classmethod
     def plant(cls, driver: CassandraDriver, options: Mapping[str, Any]) -> CassandraDriver:

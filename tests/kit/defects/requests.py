@@ -87,6 +87,17 @@ class RenamedParameter(Faulty):
         )
 
 
+@caught_by("test_what_core_adds_has_its_signature")
+class PingRenamed(Faulty):
+    """ping calls its timeout otherwise."""
+
+    def ping(self, *, seconds=None):
+        return super().ping(timeout=seconds)
+
+    async def ping_async(self, *, seconds=None):
+        return await super().ping_async(timeout=seconds)
+
+
 @caught_by("test_async_methods_are_coroutine_functions")
 class NoCoroutineFunction(Faulty):
     """What looks like an async method returns an awaitable, and the sync one is async."""
@@ -126,7 +137,7 @@ class StateShared(Faulty):
         return (yield self.send(self.current))
 
 
-@caught_by("test_one_requests_arguments_are_its_own")
+@caught_by("test_one_requests_arguments_are_its_own", "test_sizes_are_of_one_request")
 class SizeStays(Faulty):
     """The fetch_size of one request holds for those after it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import ChainMap, OrderedDict, UserDict, UserList, deque
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +13,16 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError, ParameterTypeError
 from coodie.options.request_options import RequestOptions
-from coodie.protocol.frames import Opcode
 from coodie_testing.checking import check
 from coodie_testing.messages import RequestParameters, request_parameters
+from coodie_testing.methods import calls_of, take_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from coodie_testing.api import Api
     from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ArgumentsChecks"]
-
-_Calls = dict[str, "Callable[..., Coroutine[Any, Any, Any]]"]
 
 #: Arguments that no method accepts, and the named one.
 _INVALID: tuple[tuple[str, Any], ...] = (
@@ -42,33 +37,9 @@ _INVALID: tuple[tuple[str, Any], ...] = (
 )
 
 
-def _calls(api: Api, stmt: str, params: Any) -> _Calls:
-    """Return a request of each method, by the method's name; each raises its error."""
-    names = {
-        "execute": "execute",
-        "execute_one": "execute_one",
-        "execute_many": "read_many",
-        "stream": "read_stream",
-    }
-    calls: _Calls = {name: partial(getattr(api, method), stmt, params) for name, method in names.items()}
-    if Capability.BATCHES in api.driver.capabilities and stmt.startswith("INSERT"):
-        calls["execute_batch"] = partial(api.execute_batch, [(stmt, params)])
-    return calls
-
-
 def _sent(proxy: FaultProxy, table: str) -> list[RequestParameters]:
-    """Return the parameters of the requests for a table and of batches, and forget all requests.
-
-    A driver may read the server's tables at any time, such as after another program's schema change.
-    """
-    opcodes = (Opcode.QUERY, Opcode.EXECUTE)
-    sent = [
-        request_parameters(one)
-        for one in tuple(proxy.requests)
-        if one.opcode == Opcode.BATCH or (one.opcode in opcodes and table in (one.statement or ""))
-    ]
-    proxy.requests.clear()
-    return sent
+    """Return the parameters of the requests for a table, and forget all requests."""
+    return [request_parameters(one) for one in take_requests(proxy, table)]
 
 
 class _Text(str):  # noqa: SLOT000 - slots would have no weak references
@@ -83,7 +54,7 @@ class ArgumentsChecks:
         """An invalid timeout, level or options is a ConfigurationError of each method; nothing is sent."""
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1)"
         for name, value in _INVALID:
-            for method, call in _calls(api, insert, [key]).items():
+            for method, call in calls_of(api, insert, [key]).items():
                 try:
                     await call(**{name: value})
                 except ConfigurationError:
@@ -102,7 +73,7 @@ class ArgumentsChecks:
         cases: list[tuple[str, Any, str]] = [(by_name, mapping, "b") for mapping in mappings]
         cases += [(by_position, kind([key, "a"]), "a") for kind in (UserList, deque, tuple)]
         for stmt, params, expected in cases:
-            for method, call in _calls(api, stmt, params).items():
+            for method, call in calls_of(api, stmt, params).items():
                 await api.execute(f"DELETE FROM {space.items} WHERE p = ?", [key])
                 await call()
                 found = await api.execute(select, UserList([key]))
@@ -116,7 +87,7 @@ class ArgumentsChecks:
         through = await api.open(hosts=[proxy.host], port=proxy.port)
         options = RequestOptions(serial_consistency="LOCAL_SERIAL")
         insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1)"
-        for call in _calls(through, insert, [key]).values():
+        for call in calls_of(through, insert, [key]).values():
             await call()
             await call()
             before = _sent(proxy, space.items)[-1]
@@ -136,7 +107,7 @@ class ArgumentsChecks:
             (typed, {"who": key, "c": "one"}, ParameterTypeError),
         ]
         for stmt, params, kind in cases:
-            for method, call in _calls(api, stmt, params).items():
+            for method, call in calls_of(api, stmt, params).items():
                 with pytest.raises(kind) as caught:
                     await call()
                 assert getattr(caught.value, "statement", None) == stmt, method
@@ -158,7 +129,7 @@ class ArgumentsChecks:
         if Capability.USER_DEFINED_TYPES in api.driver.capabilities:
             cases.append((f"INSERT INTO {space.points} (k, p) VALUES (?, ?)", [key, {"x": secret}]))
         for stmt, params in cases:
-            for method, call in _calls(api, stmt, params).items():
+            for method, call in calls_of(api, stmt, params).items():
                 with pytest.raises(CoodieError) as caught:
                     await call()
                 if isinstance(params, list):  # the name of a parameter isn't a value
@@ -171,10 +142,10 @@ class ArgumentsChecks:
 
         async def use(method: str) -> list[weakref.ref[Any]]:
             params = UserList([key, _Text("a")])
-            await _calls(api, insert, params)[method]()
+            await calls_of(api, insert, params)[method]()
             return [weakref.ref(params), weakref.ref(params[1])]
 
-        for method in _calls(api, insert, []):
+        for method in calls_of(api, insert, []):
             held = await use(method)
 
             async def let_go(held: list[weakref.ref[Any]] = held) -> bool:

@@ -129,6 +129,31 @@ class BystandersChecks:
         assert len(driver.execute(stmt, [4])) == 4
 
     @check()
+    async def test_closing_in_a_child_leaves_the_loop_alone(
+        self, async_api: Api, space: Workspace, proxy: FaultProxy
+    ) -> None:
+        """close() and close_async() in a forked child don't affect a request on the parent's event loop."""
+        if not hasattr(os, "fork"):
+            pytest.skip("this system has no fork")
+        through = await async_api.open(hosts=[proxy.host], port=proxy.port)
+        driver, stmt = through.driver, f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        assert len(await through.execute(stmt, [2])) == 2
+        for close in (driver.close, lambda: asyncio.run(driver.close_async())):
+            proxy.requests.clear()
+            proxy.hold = True
+            pending = asyncio.ensure_future(through.execute(stmt, [3], timeout=30))
+
+            async def is_sent() -> bool:
+                return proxy.count(stmt) == 1
+
+            await through.until(is_sent, "the request is sent")
+            assert in_a_child(close) == "None"
+            await through.pause(0.2)
+            proxy.hold = False
+            assert len(await pending) == 3
+            assert len(await through.execute(stmt, [4])) == 4
+
+    @check()
     async def test_broken_values_leave_the_connection_open(
         self, api: Api, space: Workspace, proxy: FaultProxy, key: str
     ) -> None:

@@ -20,6 +20,7 @@ from coodie.options.request_options import RequestOptions
 from coodie.registry.lazy import LazyDriver
 from coodie.registry.registry import DriverRegistry
 from coodie_testing.checking import check
+from coodie_testing.methods import calls_of
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
@@ -215,8 +216,8 @@ class ConnectingChecks:
         assert await other.execute(stmt, ["many"]) == [{"c": 0}, {"c": 1}, {"c": 2}]
 
     @check()
-    async def test_what_is_not_declared_is_refused(self, api: Api, space: Workspace) -> None:
-        """An option of a request whose capability isn't declared is rejected, not ignored."""
+    async def test_what_is_not_declared_is_refused(self, api: Api, space: Workspace, key: str) -> None:
+        """An option whose capability isn't declared is rejected by each method, not ignored."""
         # Features of a base class needn't be declared.
         declared = api.driver.capabilities | getattr(api.driver, "_provided", frozenset())
         asked: list[tuple[Capability, dict[str, Any]]] = [
@@ -241,10 +242,12 @@ class ConnectingChecks:
         missing = [arguments for capability, arguments in asked if capability not in declared]
         if not missing:
             pytest.skip("the driver declares all that a request can ask for")
-        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = 1"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1)"
         for arguments in missing:
-            with pytest.raises((UnsupportedError, ConfigurationError)):
-                await api.execute(stmt, [], **arguments)
+            for call in calls_of(api, insert, [key]).values():
+                with pytest.raises((UnsupportedError, ConfigurationError)):
+                    await call(**arguments)
+        assert await api.execute(f"SELECT c FROM {space.items} WHERE p = ?", [key]) == []
 
     @check()
     async def test_idempotent_requests_may_be_asked_for(self, api: Api, space: Workspace) -> None:

@@ -10,11 +10,12 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.contract.driver import AbstractDriver
 from coodie.options.request_options import RequestOptions
-from coodie.registry.registry import current_registry
+from coodie.registry.registry import current_registry, open_driver
 from coodie_testing.checking import check
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
+    from coodie_testing.suite import Server
     from coodie_testing.workspace import Workspace
 
 __all__ = ["ContractChecks"]
@@ -128,6 +129,22 @@ class ContractChecks:
         if declared is None:
             pytest.skip("the suite's drivers aren't opened by a plug-in")
         assert declared == driver.capabilities
+
+    @check()
+    def test_facts_are_texts(self, server: Server) -> None:
+        """The plug-in's facts of an open driver and of the installed packages are texts by name."""
+        suite: Any = self
+        if suite.driver_type is None:
+            pytest.skip("the suite's drivers aren't opened by a plug-in")
+        config = suite._config(server, {})
+        plugins = current_registry().plugins
+        opened = open_driver(config)
+        try:
+            facts = [*plugins.inspect(config, opened).items(), *plugins.inspect(config, None).items()]
+        finally:
+            opened.close()
+        for fact in facts:
+            assert all(isinstance(text, str) and text for text in fact), fact
 
     @check()
     def test_needs_row_validation_is_a_bool(self, driver: Any) -> None:

@@ -103,6 +103,19 @@ class HashablesChecks:
         """Lists, sets and maps in sets and keys are tuples, frozensets and pairs; values of maps aren't."""
         await _assert_forms(api, space.new_table(), _COLUMNS)
 
+    @check()
+    async def test_equal_values_in_a_list(self, api: Api, space: Workspace) -> None:
+        """A list binds values of a set that are equal in Python, and different in Cassandra."""
+        table = space.new_table()
+        await api.execute(f"CREATE TABLE {table} (k int PRIMARY KEY, s set<double>)", [])
+        await api.execute(f"INSERT INTO {table} (k, s) VALUES (?, ?)", [1, [0.0, -0.0, 1.5]])
+        await api.execute(f"INSERT INTO {table} (k, s) VALUES (2, {{0.0, -0.0, 1.5}})", [])
+        bound, literal = [
+            await api.execute_one(f"SELECT toJson(s) FROM {table} WHERE k = ?", [key]) for key in (1, 2)
+        ]
+        assert bound == literal
+        assert await api.execute_one(f"SELECT s FROM {table} WHERE k = 1", []) == {0.0, 1.5}
+
     @check(Capability.VECTORS)
     async def test_vectors_in_sets(self, api: Api, space: Workspace) -> None:
         """Vectors in sets are tuples."""

@@ -164,6 +164,19 @@ class ManyChecks:
         assert sorted(ended) == list(range(10))
 
     @check()
+    async def test_many_results_are_by_index(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """Rows and failures have the index of their parameters if the first executions end last."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        select = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ?"
+        await through.execute(select, [0])
+        proxy.add(Delay(seconds=0.4), contains="SELECT c", times=2)
+        params = [[n if n != 5 else "five"] for n in range(12)]
+        result = await through.execute_many(select, params, concurrency=6, raise_on_error=False)
+        assert [*result.errors] == [5]
+        for n in {*range(12)} - {5}:
+            assert result.rows(n) == [{"c": n}]
+
+    @check()
     async def test_many_from_a_broken_source(self, api: Api, space: Workspace, key: str) -> None:
         """An exception of the caller's generator is raised unchanged."""
 

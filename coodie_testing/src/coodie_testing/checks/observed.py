@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import InvalidQueryError, RequestTimeoutError
-from coodie.observers.events import ConnectionClosed, RequestFinished, RequestStarted
+from coodie.exceptions import CoodieError, InvalidQueryError, RequestTimeoutError
+from coodie.observers.events import ConnectionClosed, RequestFinished, RequestRetried, RequestStarted
 from coodie.observers.hub import observing
 from coodie.observers.recorder import Recorder
 from coodie.options.request_options import RequestOptions
+from coodie.protocol.error_codes import ErrorCode
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import ServerError
 from coodie_testing.interrupts import Interrupting
 from coodie_testing.messages import ServerWarning
+from coodie_testing.methods import calls_of, take_requests
 from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
@@ -100,6 +103,26 @@ class ObservedChecks:
             assert len(await api.execute(stmt, [])) == MANY
         (ended,) = _told(recorder, RequestFinished, stmt)
         assert (ended.rows, ended.error) == (MANY, None)
+
+    @check()
+    async def test_retries_are_told(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:
+        """Each further attempt of a request, of any method, has an event."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        calls = calls_of(through, stmt, [key])
+        for call in calls.values():
+            await call()
+        for code in (ErrorCode.READ_TIMEOUT, ErrorCode.UNAVAILABLE, ErrorCode.OVERLOADED):
+            for method, call in calls.items():
+                # Clients may connect again after some errors.
+                await through.until(lambda: through.ping(timeout=5), "the driver is connected")
+                take_requests(proxy, key)
+                rule = proxy.add(ServerError(code=code), contains=key)
+                with observing(recorder := Recorder()), suppress(CoodieError):
+                    await call()
+                assert rule.hits == 1
+                attempts = [event.attempt for event in recorder.of(RequestRetried)]
+                assert attempts == list(range(2, len(take_requests(proxy, key)) + 1)), method
 
     @check()
     async def test_the_callers_context_is_seen(self, api: Api, space: Workspace) -> None:

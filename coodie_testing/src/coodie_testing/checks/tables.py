@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import CoodieError, InvalidQueryError, SchemaError
+from coodie.exceptions import ConfigurationError, CoodieError, InvalidQueryError, SchemaError
+from coodie.options.request_options import RequestOptions
 from coodie.protocol.frames import Opcode
 from coodie.schema.definitions import ColumnDefinition as Column
 from coodie.schema.replication import SimpleStrategy
 from coodie.schema.syncoptions import SyncOptions
+from coodie_testing.api import SCHEMA_TIMEOUT
 from coodie_testing.checking import check
 from coodie_testing.faults.fault import Delay, Silence
 
@@ -269,6 +271,32 @@ class TablesChecks:
         cols = [_KEY, Column("v", "int", index=True)]
         await short.sync_table(table, space.keyspace, cols, options=SyncOptions(timeout=30))
         assert len(await _indexes(api, space, table)) == 1
+
+    @check(_SYNC)
+    async def test_a_keyspace_is_created(self, api: Api, space: Workspace) -> None:
+        """``create_keyspace`` creates a missing keyspace; an existing one of another replication stays."""
+        keyspace, table = f"{space.keyspace}_{'async' if api.is_async else 'sync'}", space.new_name()
+        find = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?"
+        try:
+            for replicas, changes in ((1, 2), (3, 0)):
+                options = SyncOptions(create_keyspace=SimpleStrategy(replicas), timeout=SCHEMA_TIMEOUT)
+                done = await api.sync_table(table, keyspace, [_KEY], options=options)
+                assert len(done) == changes
+                replication = await api.execute_one(find, [keyspace])
+                assert replication["replication_factor"] == "1"
+        finally:
+            await api.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", [])
+
+    @check(_SYNC)
+    async def test_sync_options_of_another_type(self, api: Api, space: Workspace) -> None:
+        """Options that aren't SyncOptions are a ConfigurationError, also in a dry run, and change nothing."""
+        table = space.new_name()
+        others: tuple[Any, ...] = ({"timeout": 5}, RequestOptions(), SyncOptions, "timeout", True, 5, False)
+        for options in others:
+            for dry_run in (True, False):
+                with pytest.raises(ConfigurationError):
+                    await api.sync_table(table, space.keyspace, [_KEY], None, dry_run, options=options)
+        assert await _columns(api, space, table) == {}
 
     @check(_SYNC)
     async def test_failed_syncs_say_what_remains(self, api: Api, space: Workspace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import InvalidQueryError, RequestError
 from coodie_testing.checking import check
+from coodie_testing.methods import calls_of
 from coodie_testing.values import VALUE_CASES, VECTOR_CASES, exact
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from coodie_testing.workspace import Workspace
 
 __all__ = ["TypesChecks"]
+
+#: A type without a class in any client.
+_CUSTOM = "'org.apache.cassandra.db.marshal.DynamicCompositeType(s=>UTF8Type, i=>Int32Type)'"
 
 _CASES = {case.column: case for case in (*VALUE_CASES, *VECTOR_CASES)}
 
@@ -204,3 +209,22 @@ class TypesChecks:
         await api.execute(insert, [key, empty, {"": empty}])
         (row,) = await api.execute(f"SELECT p, m FROM {space.points} WHERE k = ?", [key])
         assert row == {"p": empty, "m": {"": empty}}
+
+    @check()
+    async def test_custom_types(self, api: Api, space: Workspace) -> None:
+        """A column of a type that only the server knows takes and returns bytes, with each method."""
+        table = space.new_table()
+        try:
+            await api.execute(f"CREATE TABLE {table} (k text PRIMARY KEY, d {_CUSTOM})", [])
+        except InvalidQueryError as exc:
+            pytest.skip(f"the server has no such type: {exc}")
+        value = b"\x80s" + struct.pack(">H", 4) + b"Brno\0"
+        insert, select = f"INSERT INTO {table} (k, d) VALUES (?, ?)", f"SELECT d FROM {table} WHERE k = ?"
+        try:
+            for method in calls_of(api, insert, []):
+                await calls_of(api, insert, [method, value])[method]()
+                assert await api.execute(select, [method]) == [{"d": value}], method
+            assert await api.execute_one(select, ["execute"]) == value
+            assert await api.read_many(select, ["execute"]) == [{"d": value}]
+        finally:  # other clients can't read a schema that has such a column
+            await api.execute(f"DROP TABLE {table}", [])

@@ -15,7 +15,7 @@ from coodie.cql import unqualified, used_keyspace
 from coodie.protocol.codec import Reader, encode_string_multimap
 from coodie.protocol.error_codes import ErrorCode
 from coodie.protocol.errors import BrokenFrameError
-from coodie.protocol.frames import Opcode, RawFrame
+from coodie.protocol.frames import CUSTOM_PAYLOAD, TRACING, Opcode, RawFrame
 from coodie.protocol.messages import statement_id, statement_text
 from coodie.protocol.results import bare_message, prepared_id
 from coodie_testing.faults.connection import PendingRequest, ProxiedConnection
@@ -327,7 +327,8 @@ class FaultProxy:
         if request.opcode == Opcode.REGISTER:
             connection.registered = True
             self.registered += 1
-        text = self._statement_of(connection, request)
+        payload, bare = _without_payload(request)
+        text = self._statement_of(connection, bare)
         fault = next((rule.fault for rule in self.rules if rule.matches(request.opcode, text)), None)
         reaches = fault is None or fault.reaches_node
         if request.opcode in _STATEMENTS:
@@ -336,10 +337,12 @@ class FaultProxy:
                     connection.number,
                     request.opcode,
                     text,
-                    request.body,
+                    bare.body,
                     reaches,
                     connection.shard,
                     request.protocol,
+                    bool(request.flags & TRACING),
+                    payload,
                 )
             )
         if fault is not None and not reaches:
@@ -417,3 +420,12 @@ class FaultProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: work.close())  # the task was cancelled before it began
+
+
+def _without_payload(request: RawFrame) -> tuple[dict[str, bytes | None] | None, RawFrame]:
+    """Return a request's custom payload, which precedes the message, and the request without it."""
+    if not request.flags & CUSTOM_PAYLOAD:
+        return None, request
+    reader = Reader(request.body)
+    payload = reader.read_bytes_map()
+    return payload, request._replace(flags=request.flags & ~CUSTOM_PAYLOAD, body=reader.rest())

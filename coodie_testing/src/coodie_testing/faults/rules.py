@@ -59,10 +59,12 @@ class RecordedRequest:
         connection: The connection's number, from 0.
         opcode: The opcode.
         statement: The CQL, without the keyspace that drivers add to the names of tables; None for a batch.
-        body: The frame's body.
+        body: The frame's body, without a custom payload.
         reached_node: Whether it was forwarded to the node.
         shard: The simulated shard of the connection; None without shards.
         protocol: The protocol version.
+        is_traced: Whether the client requested a trace.
+        custom_payload: The custom payload; None without one.
     """
 
     connection: int
@@ -72,3 +74,5 @@ class RecordedRequest:
     reached_node: bool
     shard: int | None = None
     protocol: int = 5
+    is_traced: bool = False
+    custom_payload: dict[str, bytes | None] | None = None
