@@ -1,7 +1,6 @@
 """Defects of single methods, whose other methods do the same right."""
 
 # As mypy's override for all defects.
-# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Defects in what applies to one request: payloads, traces, timeouts, timestamps; and in warm and retries."""
 
 # As mypy's override for all defects.
-# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 
