@@ -80,7 +80,7 @@ class RowShape:
 
     @property
     def is_tuple(self) -> bool:
-        """Whether a row is the tuple of its columns' values: a reader needs no other code."""
+        """Whether a row is the tuple of its columns' values, and nothing else."""
         return self.given == "tuple"
 
     @property

@@ -35,7 +35,7 @@ class KeyedShape(RowShape):
 
     @property
     def is_tuple(self) -> bool:
-        """Whether a row is the tuple of its columns' values: it has the key, too."""
+        """False: a row has the key beside it."""
         return False
 
     def slots(self, names: Sequence[str]) -> None:  # noqa: ARG002 - as in the base class
