@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import coodie_local
 from coodie_local import LocalNode, UnsupportedPlatformError
 from coodie_local._releases import Release, find_java, platform_tag
 
@@ -62,3 +64,12 @@ def test_a_start_on_an_unsupported_machine_fails_before_anything_happens(
     from pathlib import Path
 
     assert not Path(str(node_dir)).exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has a timer slack")
+def test_timers_of_the_jvm_may_be_late() -> None:
+    """Cassandra's idle workers then look for work less often, and leave the CPU to the caller."""
+    launcher = Path(coodie_local.__file__).with_name("_launcher.py")
+    read = "print(open('/proc/self/timerslack_ns').read())"
+    command = [sys.executable, "-I", "-S", str(launcher), "0", "-1", sys.executable, "-c", read]
+    assert int(subprocess.check_output(command)) == 1_000_000
