@@ -77,6 +77,7 @@ async def test_a_timeout_in_the_middle(
 ) -> None:
     """The error says what was executed and what wasn't, and is a TimeoutError; calling again finishes."""
     cols = [KEY, INDEXED, Col("y", "int", index=True)]
+    error: Exception | None = None
     for timeout in (1, 5, 30):  # a busy node takes seconds to add columns
         name = f"{name}_{timeout}"  # the last one may have been changed later
         driver.sync_table(name, keyspace, [KEY])
@@ -86,9 +87,9 @@ async def test_a_timeout_in_the_middle(
                 await proxied.sync_table_async(name, keyspace, cols, options=options)
             else:
                 proxied.sync_table(name, keyspace, cols, options=options)
-        if getattr(caught.value, "executed", ()):
+        error = caught.value
+        if getattr(error, "executed", ()):
             break
-    error = caught.value
     assert isinstance(error, SchemaTimeoutError)
     assert isinstance(error, TimeoutError)
     assert isinstance(error.__cause__, RequestTimeoutError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -82,20 +82,32 @@ def cluster_class(*, negotiates: bool) -> Any:
 class _SchedulerExecutor:
     """The executor for the thread of the driver's scheduler.
 
+    The refreshes of the schema metadata, one for each event of a changed table, have a thread of their own.
+    They wait for each other anyway. In the Cluster's executor, they would occupy all threads while somebody
+    changes many tables, and retries, reconnections and prepares would wait for them, for seconds to minutes.
+
     The interpreter ends the executor before the exit handler that ends the scheduler. A task that is due in
     between is dropped; the scheduler's thread would end with a traceback on stderr.
 
     Args:
         executor: The Cluster's executor.
+        refresh: The function that refreshes the schema metadata.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, refresh: Callable[..., Any]) -> None:
         self._executor = executor
+        self._refresh = refresh
+        self._refreshes = ThreadPoolExecutor(1, thread_name_prefix="coodie-schema-refresh")
+
+    def shutdown(self) -> None:
+        """Wait for the refreshes, which end at once on a closed connection."""
+        self._refreshes.shutdown()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a task; return a future that never ends if the executor has been shut down."""
+        executor = self._refreshes if function == self._refresh else self._executor
         try:
-            return self._executor.submit(function, *args, **kwargs)
+            return executor.submit(function, *args, **kwargs)
         except RuntimeError as exc:
             _log.debug("A task of the scheduler was dropped: %s.", exc)
             return Future()
@@ -115,7 +127,8 @@ def _closing_cluster() -> Any:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.scheduler._executor = _SchedulerExecutor(self.executor)  # noqa: SLF001 - the driver's thread reads it
+            self.scheduled = _SchedulerExecutor(self.executor, self.control_connection.refresh_schema)
+            self.scheduler._executor = self.scheduled  # noqa: SLF001 - the driver's thread reads it
 
         @property
         def ssl_context(self) -> Any:
@@ -130,6 +143,7 @@ def _closing_cluster() -> Any:
                 return
             try:
                 super().shutdown()
+                self.scheduled.shutdown()
             finally:
                 self.connection_class.close_all()
 
