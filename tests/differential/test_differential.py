@@ -20,6 +20,7 @@ from tests.differential.tables import Plan, Request
 from tests.integration.ways import Ways
 
 from coodie.registry import DriverRegistry, using_registry
+from coodie_testing.api import SCHEMA_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,14 +117,16 @@ class Run:
     def make_tables(self) -> None:
         """Make a table for each way."""
         for user_type in self.plan.user_types:
-            self.driver.execute(f"CREATE TYPE {self.keyspace}.{user_type.name} ({user_type.cql})", [])
+            create = f"CREATE TYPE {self.keyspace}.{user_type.name} ({user_type.cql})"
+            self.driver.execute(create, [], timeout=SCHEMA_TIMEOUT)
         for way in ("raw", *self.clients):
-            self.driver.execute(f"CREATE TABLE {self.table(way)} {self.plan.definition()}", [])
+            create = f"CREATE TABLE {self.table(way)} {self.plan.definition()}"
+            self.driver.execute(create, [], timeout=SCHEMA_TIMEOUT)
 
     def drop_tables(self) -> None:
         """Make room for others."""
         for way in ("raw", *self.clients):
-            self.driver.execute(f"DROP TABLE {self.table(way)}", [])
+            self.driver.execute(f"DROP TABLE {self.table(way)}", [], timeout=SCHEMA_TIMEOUT)
 
     def write(self, count: int) -> None:
         """Write the same each way."""
