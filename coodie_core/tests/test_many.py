@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from coodie_core.tests.fakes import PATIENCE, Api, MemoryDriver, wait_until_asyn
 from coodie.contract.many import ManyRun, run_with_tasks, run_with_threads, work_with_tasks
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many import ManyResult
+from coodie.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -127,6 +129,33 @@ async def test_writes_take_no_memory(api: Api, driver: EchoDriver) -> None:
     result = await api.execute_many(STMT, itertools.repeat(None, 500), concurrency=8)
     assert (result.succeeded, result.errors, result._rows) == (500, {}, {})
     assert result.rows(499) == []
+
+
+class DetailedDriver(EchoDriver):
+    """Answers without rows: with warnings and the trace id that the parameters are, or as a plain list."""
+
+    def execute(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        """Answer."""
+        super().execute(stmt, params, *args, **kwargs)
+        return [] if params is None else Rows(warnings=params[0], trace_id=params[1])
+
+    async def execute_async(self, stmt: str, params: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        """Answer."""
+        await super().execute_async(stmt, params, *args, **kwargs)
+        return [] if params is None else Rows(warnings=params[0], trace_id=params[1])
+
+
+async def test_details_of_no_rows(is_async: bool) -> None:
+    """Warnings and trace ids are kept without rows, too, with each shape; other executions take no memory."""
+    api, trace_id = Api(DetailedDriver(), is_async=is_async), uuid.uuid4()
+    for shape in (None, tuple):
+        params = [[["slow"], None], [[], trace_id], [[], None], None]
+        result: Any = await api.execute_many(STMT, params, rows=shape)
+        found = [result.rows(n) for n in range(4)]
+        assert found == [[]] * 4
+        assert [rows.warnings for rows in found] == [("slow",), (), (), ()]
+        assert [rows.trace_id for rows in found] == [None, trace_id, None, None]
+        assert sorted(result._rows) == [0, 1]
 
 
 async def test_on_result(api: Api, driver: EchoDriver) -> None:

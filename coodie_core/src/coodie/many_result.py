@@ -20,7 +20,7 @@ __all__ = ["ManyResult"]
 class ManyResult(Generic[R]):
     """The outcomes of many executions, by index (the position of the parameters, from 0).
 
-    Outcomes without rows, such as those of writes, take no memory.
+    Outcomes without rows, such as those of writes, take no memory, unless they have warnings or a trace id.
 
     Args:
         no_rows: Returns the result of ``rows`` for such an outcome.
@@ -49,7 +49,8 @@ class ManyResult(Generic[R]):
         """
         if index in self.errors:
             raise self.errors[index]
-        return self._rows.get(index) or self._no_rows()
+        found = self._rows.get(index)
+        return self._no_rows() if found is None else found
 
     def converted(self, convert: Callable[[list[Any]], list[Any]]) -> ManyResult[Any]:
         """Return the result with the rows of each execution converted."""

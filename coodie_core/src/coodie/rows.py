@@ -27,6 +27,7 @@ __all__ = [
     "can_page",
     "check_column_names",
     "first_item",
+    "has_details",
     "new_rows",
 ]
 
@@ -173,6 +174,11 @@ def as_rows(rows: Any) -> Rows:
 def can_page(rows: Any) -> bool:
     """Return whether rows have paging information; those of a plain list don't."""
     return getattr(rows, "_is_plain_list", True) is False
+
+
+def has_details(rows: Any) -> bool:
+    """Return whether a result has warnings or a trace id."""
+    return bool(getattr(rows, "warnings", ())) or getattr(rows, "trace_id", None) is not None
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the

@@ -18,7 +18,7 @@ from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many_result import ManyResult
 from coodie.observers.instrumentation import ONE_OF_MANY, part_of
 from coodie.requests import check_callback
-from coodie.rows import new_rows
+from coodie.rows import has_details, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -162,7 +162,7 @@ class ManyRun:
                 self.result.errors[index] = outcome
             else:
                 self.result.succeeded += 1
-                if outcome and self._on_result is None:
+                if self._on_result is None and (outcome or has_details(outcome)):
                     self.result._rows[index] = outcome  # noqa: SLF001 - its one writer
             try:
                 if self._on_result is not None:
