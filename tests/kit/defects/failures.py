@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from coodie.exceptions import (
     InvalidQueryError,
     RequestError,
     RequestTimeoutError,
+    ServerError,
 )
 from coodie.rows import Rows
 
@@ -117,6 +119,16 @@ class StatementRewritten(_Otherwise):
         raise exc
 
 
+@caught_by("test_refused_settings")
+class RefusedAlterAsServerError(_Otherwise):
+    """An ALTER that the server rejects is an error of the server."""
+
+    def instead(self, exc: InvalidQueryError) -> Any:
+        if not str(exc.statement).startswith("ALTER"):
+            raise exc
+        raise ServerError(str(exc), statement=exc.statement) from exc.__cause__
+
+
 # --- prepared statements ----------------------------------------------------------------
 
 
@@ -132,6 +144,23 @@ class StaleCache(Faulty):
         """Have the node know the text again, and go on with what it was."""
         yield from self._client.prepare(cql, timeout)
         return stale.prepared
+
+
+@caught_by("test_first_users_share_a_prepare")
+class StatementsOfEachCaller(Faulty):
+    """Each thread and each task prepares its statements itself."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        right = self._client.statement_key
+
+        def key(stmt: str) -> Any:
+            try:
+                caller: Any = asyncio.current_task()
+            except RuntimeError:
+                caller = threading.get_ident()
+            return caller, right(stmt)
+
+        self._client.statement_key = self._client.preparer.statement_key = key  # type: ignore[method-assign]  # the defect
 
 
 @caught_by("test_similar_texts_are_told_apart")

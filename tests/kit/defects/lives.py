@@ -113,6 +113,18 @@ class OneLoopOnly(Faulty):
         return (yield self.send(request))
 
 
+@caught_by("test_first_requests_of_several_loops")
+class BatchesTakeTurns(Faulty):
+    """Batches on event loops take turns, by a semaphore of the first loop in which one waits."""
+
+    def begin(self, options: dict[str, Any]) -> None:
+        self.turn = asyncio.Semaphore(1)
+
+    async def execute_batch_async(self, *args: Any, **kwargs: Any) -> Any:
+        async with self.turn:
+            return await super().execute_batch_async(*args, **kwargs)
+
+
 @caught_by("test_loops_one_after_the_other")
 class SemaphoreOfOneLoop(Faulty):
     """The number of requests is limited by a semaphore, which belongs to the first loop that waits for it."""

@@ -74,6 +74,17 @@ class LossDeniedByMany(Faulty):
             raise
 
 
+@caught_by("test_lost_writes_are_sent_once_with_backoff")
+class DeletesAreIdempotent(Faulty):
+    """A DELETE without IF is retried as if it were said to be idempotent."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.stmt.startswith("DELETE") and " IF " not in request.stmt:
+            options = replace(request.options or RequestOptions(), idempotent=True)
+            request = replace(request, options=options)
+        return (yield self.send(request))
+
+
 @caught_by("test_lost_reads_were_not_applied")
 class LostReadsInDoubt(Faulty):
     """A read whose connection is lost is said to have had an effect."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.kit.defects.planting import Faulty, caught_by
 
-from coodie.exceptions import CoodieError, ExecuteManyError
+from coodie.exceptions import CoodieError, ExecuteManyError, InvalidQueryError, ServerError
 from coodie.observers.hub import request_observers
 from coodie.requests import BatchType
 from coodie.rows import ManyResult, Rows
@@ -80,6 +82,78 @@ class AppliedByFailures(Faulty):
                 getattr(one, "may_have_been_applied", True) for one in failures
             )
             raise
+
+
+@caught_by("test_values_of_batches_are_complete")
+class SpareNamesOfBatchesIgnored(Faulty):
+    """Names that a batch's statement lacks are ignored."""
+
+    def on_batch(self, statements: Any, *args: Any, **kwargs: Any) -> Steps:
+        items: list[Any] = list(statements)
+        for n, item in enumerate(items):
+            if isinstance(item, tuple) and isinstance(item[1], dict):
+                items[n] = item[0], {name: item[1][name] for name in item[1] if f":{name}" in item[0]}
+        return (yield self.right("execute_batch", items, *args, **kwargs))
+
+
+@caught_by("test_spellings_of_batch_types")
+class UnloggedMemberAsLogged(Faulty):
+    """BatchType.UNLOGGED is sent as LOGGED; its name isn't."""
+
+    def on_batch(self, statements: Any, batch_type: Any = "LOGGED", **kwargs: Any) -> Steps:
+        if batch_type is BatchType.UNLOGGED:
+            batch_type = "LOGGED"
+        return (yield self.right("execute_batch", statements, batch_type, **kwargs))
+
+
+@caught_by("test_empty_results_are_the_callers_own")
+class BatchesShareNothing(Faulty):
+    """All batches without rows return the same list."""
+
+    nothing: Rows[Any] = Rows()
+
+    def on_batch(self, *args: Any, **kwargs: Any) -> Steps:
+        rows = yield self.right("execute_batch", *args, **kwargs)
+        return rows or self.nothing
+
+
+@caught_by("test_rejected_requests_of_all_methods")
+class RejectedBatchesAsServerErrors(Faulty):
+    """A batch that the server rejects is an error of the server."""
+
+    def on_batch(self, *args: Any, **kwargs: Any) -> Steps:
+        try:
+            return (yield self.right("execute_batch", *args, **kwargs))
+        except InvalidQueryError as exc:
+            raise ServerError(str(exc), statement=exc.statement) from exc.__cause__
+
+
+@caught_by("test_timeouts_of_each_execution")
+class TotalTimeoutOfAll(Faulty):
+    """The total timeout of execute_many is that of all executions together."""
+
+    def on_many(self, stmt: str, rows_of_params: Any, *, options: Any = None, **kwargs: Any) -> Steps:
+        if options is None or options.total_timeout is None:
+            return (yield self.right("execute_many", stmt, rows_of_params, options=options, **kwargs))
+        result, until = ManyResult[Any](), time.monotonic() + options.total_timeout
+        for n, params in enumerate(rows_of_params):
+            rest = replace(options, total_timeout=max(0.001, until - time.monotonic()))
+            one = yield self.right("execute_many", stmt, [params], options=rest, **kwargs)
+            result.succeeded += one.succeeded
+            result._rows[n] = one._rows.get(0, [])
+            if one.errors:
+                result.errors[n] = one.errors[0]
+        return result
+
+
+@caught_by("test_warnings_of_all_methods", "test_trace_ids_of_all_methods")
+class DetailsOfNoRowsLost(Faulty):
+    """Results of execute_many without rows have neither warnings nor trace ids."""
+
+    def on_many(self, *args: Any, **kwargs: Any) -> Steps:
+        result: ManyResult = yield self.right("execute_many", *args, **kwargs)
+        result._rows = {n: rows for n, rows in result._rows.items() if rows}
+        return result
 
 
 @caught_by("test_batches_of_any_iterable")

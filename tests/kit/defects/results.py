@@ -462,6 +462,17 @@ class ShapeOfFirstPage(_PageByPage):
         return super().following(replace(request, rows=None), page)
 
 
+@caught_by("test_columns_of_one_name_in_tuples")
+class TuplesOfDicts(Faulty):
+    """Tuples are made of dicts, which can't have two columns of one name."""
+
+    def on_execute(self, request: Request) -> Steps:
+        if request.rows is not tuple:
+            return (yield self.send(request))
+        rows = yield self.send(replace(request, rows=dict))
+        return Rows([tuple(row.values()) for row in rows], paging_state=rows.paging_state)
+
+
 @caught_by("test_columns_of_results")
 class ColumnsOfRowsOnly(Faulty):
     """A result without rows has no columns."""

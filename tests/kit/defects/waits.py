@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.kit.defects.planting import Faulty, Request, caught_by
+from tests.kit.defects.planting import Faulty, Pause, Request, caught_by
 
 from coodie.cql import Kind, inspect_statement
 from coodie.drivers.client.keyspaces import without_keyspace
@@ -54,6 +54,25 @@ class LastQueuedFirst(Faulty):
     def begin(self, options: dict[str, Any]) -> None:
         if self._pipeline.gate is not None:
             self._pipeline.gate._waiting = _Stack()
+
+
+@caught_by("test_requests_over_the_queue_are_rejected")
+class OneIsAlwaysQueued(Faulty):
+    """The queue has room for a request, also if its length is 0."""
+
+    @classmethod
+    def opening(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {**options, "max_queued": 1} if options.get("max_queued") == 0 else dict(options)
+
+
+@caught_by("test_stats_of_limits")
+class QueuedUncounted(Faulty):
+    """The statistics don't have the requests in the queue."""
+
+    def stats(self) -> Any:
+        """As the contract."""
+        found = super().stats()
+        return found if found.limit is None else replace(found, limit=replace(found.limit, queued=0))
 
 
 @caught_by("test_timeouts_in_the_queue")
@@ -148,12 +167,48 @@ class LiveInAFork(Faulty):
         return not self._lifecycle.closed
 
 
-@caught_by("test_drained_requests_finish")
+@caught_by("test_drained_requests_finish", "test_drained_requests_of_all_methods_finish")
 class DrainIgnored(Faulty):
     """Closing with a drain is closing."""
 
     def on_close(self, drain: float | None = None) -> Steps:
         yield self.right("close")
+
+
+@caught_by("test_drained_requests_finish", "test_drained_requests_of_all_methods_finish")
+class DrainInTheBackground(Faulty):
+    """Closing with a drain returns at once, while requests are in flight."""
+
+    def on_close(self, drain: float | None = None) -> Steps:
+        self._start_closing(drain)
+        yield Pause(0) if drain else self.right("close")
+
+
+@caught_by("test_queued_requests_are_drained")
+class QueueUndrained(Faulty):
+    """Closing with a drain fails the requests in the queue."""
+
+    def on_close(self, drain: float | None = None) -> Steps:
+        if self._pipeline.gate is not None:
+            self._pipeline.gate.close(self._lifecycle.error())
+        yield self.right("close", drain=drain)
+
+
+@caught_by("test_drained_requests_of_all_methods_finish")
+class BatchesUndrained(Faulty):
+    """A drain doesn't wait if a batch is in flight."""
+
+    batches = 0
+
+    def on_batch(self, *args: Any, **kwargs: Any) -> Steps:
+        self.batches += 1
+        try:
+            return (yield self.right("execute_batch", *args, **kwargs))
+        finally:
+            self.batches -= 1
+
+    def on_close(self, drain: float | None = None) -> Steps:
+        yield self.right("close", drain=None if self.batches else drain)
 
 
 @caught_by("test_a_second_close_ends_a_drain")

@@ -134,6 +134,31 @@ class BatchesChecks:
         assert await _rows(api, space, key) == []
 
     @check(_BATCHES)
+    async def test_values_of_batches_are_complete(self, api: Api, space: Workspace, key: str) -> None:
+        """Missing, additional and misspelt values of any statement of a batch are an error, of each type."""
+        by_name = _insert(space).replace("?, ?, ?", ":p, :c, :v")
+        plain = f"INSERT INTO {space.items} (p, c) VALUES ('{key}', 2)"
+        named: dict[str, Any] = {"p": key, "c": 2, "v": "b"}
+        good = (by_name, {"p": key, "c": 1, "v": "a"})
+        wrong: list[tuple[str, Any]] = [
+            (by_name, {**named, "n": 1}),
+            (by_name, {**named, "V": "b"}),
+            (by_name, {"p": key, "c": 2}),
+            (by_name, {"p": key, "c": 2, "V": "b"}),
+            (by_name, {}),
+            (_insert(space), [key, 2, "b", 3]),
+            (_insert(space), [key, 2]),
+            (plain, [key]),
+            (plain, {"p": key}),
+        ]
+        for bad in wrong:
+            for items in ([bad], [good, bad], [bad, good]):
+                for kind in (BatchType.LOGGED, BatchType.UNLOGGED):
+                    with pytest.raises(ParameterError):
+                        await api.execute_batch(items, kind)
+        assert await _rows(api, space, key) == []
+
+    @check(_BATCHES)
     async def test_counter_batches(self, api: Api, space: Workspace, key: str) -> None:
         """Counters are updated in counter batches, and rejected in other batches."""
         add = f"UPDATE {space.counters} SET n = n + ? WHERE k = ?"
@@ -176,6 +201,23 @@ class BatchesChecks:
             proxy.requests.clear()
             await through.execute_batch([item, item], kind)
             assert [sent for one in proxy.requests if (sent := _batch_type(one))] == [kind]
+
+    @check(_BATCHES)
+    async def test_spellings_of_batch_types(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Each type is sent as itself: given as a member, or by its name in any case, or as the default."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        add = (f"UPDATE {space.counters} SET n = n + 1 WHERE k = ?", [key])
+        write = (_insert(space), [key, 1, "a"])
+        for kind, item in ((BatchType.LOGGED, write), (BatchType.UNLOGGED, write), (BatchType.COUNTER, add)):
+            name = kind.value
+            spellings = (kind, name, name.lower(), name.title(), name[0].lower() + name[1:])
+            given: list[dict[str, Any]] = [{"batch_type": one} for one in spellings]
+            for arguments in [*given, {}] if kind is BatchType.LOGGED else given:
+                proxy.requests.clear()
+                await through.execute_batch([item], **arguments)
+                assert [sent for one in proxy.requests if (sent := _batch_type(one))] == [name], arguments
 
     @check(_BATCHES)
     async def test_large_batches_are_one_request(

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,11 @@ from coodie.exceptions import CoodieError, DriverClosedError
 from coodie_testing.checking import check
 from coodie_testing.interrupts import Interrupting
 from coodie_testing.loop import run_without_loop
+from coodie_testing.methods import calls_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from coodie_testing.api import Api
     from coodie_testing.faults.proxy import FaultProxy
     from coodie_testing.workspace import Workspace
@@ -29,34 +33,45 @@ _DRAIN = 15.0
 _AT_ONCE = 10.0
 
 
+#: Seconds in which a close that doesn't wait would be over, or would end the requests in flight.
+_WHILE = 1.0
+
+
 class _Draining:
     """A driver with requests in flight that get no response as long as the proxy holds them.
 
     Args:
         api: The driver, connected through the proxy.
         proxy: The proxy.
-        stmt: The statement of the requests.
+        stmt: A statement that reads.
+        marker: A part of the statements of all requests.
     """
 
-    def __init__(self, api: Api, proxy: FaultProxy, stmt: str) -> None:
+    def __init__(self, api: Api, proxy: FaultProxy, stmt: str, marker: str) -> None:
         self.api = api
         self.proxy = proxy
         self.stmt = stmt
+        self.marker = marker
+        #: Whether the driver is closed: the call of ``close`` has returned.
+        self.is_closed = False
         #: The result or error of each request.
         self.outcomes: list[Any] = []
 
-    async def request(self) -> None:
-        """Execute a request that waits."""
+    async def request(self, call: Any = None) -> None:
+        """Execute a request that waits: a read, or another call."""
         try:
-            self.outcomes.append(await self.api.execute(self.stmt, [3], timeout=_DRAIN))
+            call = call or partial(self.api.execute, self.stmt, [3])
+            self.outcomes.append(await call(timeout=_DRAIN))
         except CoodieError as exc:
             self.outcomes.append(exc)
 
-    async def until_sent(self) -> None:
-        """Wait until the requests are in flight."""
+    async def until_sent(self, count: int = 2) -> None:
+        """Wait until so many requests are in flight."""
 
         async def are_sent() -> bool:
-            return self.proxy.count(self.stmt) >= 2
+            # A batch may be a text, which is prepared each time: that is in flight, too.
+            sent = [one.statement for one in tuple(self.proxy.requests)]
+            return sum(one is None or self.marker in one for one in sent) >= count
 
         await self.api.until(are_sent, "the requests are sent")
 
@@ -75,16 +90,16 @@ class _Draining:
         await self.api.until(is_draining, "the driver doesn't accept requests")
 
 
-async def _begin(api: Api, proxy: FaultProxy, space: Workspace) -> _Draining:
+async def _begin(api: Api, proxy: FaultProxy, space: Workspace, key: str = "drained") -> _Draining:
     """Open a driver that can be drained; skip the check if it can't."""
     if "drain" not in inspect.signature(api.method("close")).parameters:
         pytest.skip("the driver has no drain")
     through = await api.open(hosts=[proxy.host], port=proxy.port)
-    stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+    stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ? /* {key} */"
     await through.execute(stmt, [1])
     proxy.requests.clear()
     proxy.hold = True
-    return _Draining(through, proxy, stmt)
+    return _Draining(through, proxy, stmt, key)
 
 
 class DrainingChecks:
@@ -94,18 +109,50 @@ class DrainingChecks:
     async def test_drained_requests_finish(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
         """With ``drain``, requests in flight get their response, and further ones are rejected at once."""
         draining = await _begin(api, proxy, space)
+        await self._finish(draining, [draining.request] * 2)
+        assert draining.outcomes == [[{"c": 0}, {"c": 1}, {"c": 2}]] * 2
+
+    @check()
+    async def test_drained_requests_of_all_methods_finish(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """With ``drain``, requests in flight of each method, writes and batches too, get their response."""
+        draining = await _begin(api, proxy, space, key)
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+        calls = [
+            *calls_of(draining.api, draining.stmt, [3]).values(),
+            *calls_of(draining.api, insert, [key]).values(),
+        ]
+        proxy.hold = False
+        for call in calls:
+            await call()
+        proxy.requests.clear()
+        proxy.hold = True
+        await self._finish(draining, [partial(draining.request, call) for call in calls])
+        assert len(draining.outcomes) == len(calls)
+        assert [one for one in draining.outcomes if isinstance(one, CoodieError)] == []
+
+    @staticmethod
+    async def _finish(draining: _Draining, requests: list[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Close the driver while requests are in flight, which get their responses after a while."""
 
         async def close() -> None:
-            await draining.until_sent()
+            await draining.until_sent(len(requests))
             await draining.api.close(drain=_DRAIN)
+            draining.is_closed = True
 
         async def release() -> None:
-            await draining.until_draining()
-            assert draining.outcomes == []
-            proxy.hold = False
+            try:
+                await draining.until_draining()
+                started = time.monotonic()
+                while time.monotonic() - started < _WHILE:
+                    assert draining.outcomes == [], "requests in flight ended"
+                    assert not draining.is_closed, "close() didn't wait for requests in flight"
+                    await draining.api.pause(0.02)
+            finally:
+                draining.proxy.hold = False
 
-        await api.together([draining.request, draining.request, close, release])
-        assert draining.outcomes == [[{"c": 0}, {"c": 1}, {"c": 2}]] * 2
+        await draining.api.together([*requests, close, release])
 
     @check()
     async def test_a_second_close_ends_a_drain(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:

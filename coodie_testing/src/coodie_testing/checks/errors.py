@@ -82,6 +82,21 @@ class ErrorsChecks:
         await _fails(api, InvalidQueryError, f"SELECT * FROM {space.items} WHERE v = 'a'")
 
     @check()
+    async def test_refused_settings(self, api: Api, space: Workspace) -> None:
+        """A setting of a keyspace or a table that the server rejects is an InvalidQueryError."""
+        table = space.new_table()
+        simple = "{'class': 'SimpleStrategy', 'replication_factor': 'many'}"
+        for stmt in (
+            f"CREATE KEYSPACE {space.new_name()} WITH replication = {simple}",
+            f"CREATE KEYSPACE {space.new_name()} WITH replication = {{'class': 'NoStrategy'}}",
+            f"ALTER KEYSPACE {space.keyspace} WITH replication = {{'class': 'NoStrategy'}}",
+            f"CREATE TABLE {table} (k int PRIMARY KEY) WITH compaction = {{'class': 'NoStrategy'}}",
+            f"CREATE TABLE {table} (k int PRIMARY KEY) WITH gc_grace_seconds = -1",
+            f"ALTER TABLE {space.items} WITH bloom_filter_fp_chance = 2",
+        ):
+            assert isinstance(await _fails(api, InvalidQueryError, stmt), ValueError)
+
+    @check()
     async def test_what_exists_already(self, api: Api, space: Workspace) -> None:
         """The error of creating what exists has the keyspace and the table (None for a keyspace)."""
         error = await _fails(api, AlreadyExistsError, f"CREATE TABLE {space.items} (p text PRIMARY KEY)")

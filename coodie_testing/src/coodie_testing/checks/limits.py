@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coodie.capabilities import Capability
-from coodie.exceptions import ConfigurationError, CoodieError, RequestTimeoutError
+from coodie.exceptions import ConfigurationError, CoodieError, OverloadedError, RequestTimeoutError
 from coodie_testing.checking import check
 from coodie_testing.interrupts import Interrupting
 
@@ -25,6 +27,9 @@ __all__ = ["LimitsChecks"]
 
 #: Seconds in which further requests would reach the proxy.
 _WHILE = 0.15
+
+#: Seconds of a drain, and those that a request which isn't rejected at once would wait.
+_LATE = 10.0
 
 
 async def _limited(api: Api, proxy: FaultProxy, **limits: int) -> Api:
@@ -72,6 +77,28 @@ async def _most_in_flight(api: Api, proxy: FaultProxy, stmt: str, calls: list[An
     proxy.hold = True
     await api.together([watch, *calls])
     return sent
+
+
+def _numbers(api: Api) -> tuple[int, ...]:
+    """Return the numbers of a driver's limit."""
+    limit = api.driver.stats().limit
+    return limit.max_in_flight, limit.max_queued, limit.in_flight, limit.queued, limit.rejected
+
+
+async def _over(through: Api, proxy: FaultProxy, stmt: str, queued: int, calls: list[Any]) -> list[Any]:
+    """Check that calls are rejected while a request is in flight, and so many are queued; then free these."""
+    try:
+        await _until_queued(through, proxy, 1 + queued, stmt)
+        for call in calls:
+            started = time.monotonic()
+            with pytest.raises(OverloadedError) as caught:
+                await call(timeout=_LATE)
+            assert time.monotonic() - started < _LATE / 2, "it was queued"
+            assert not caught.value.may_have_been_applied
+            assert isinstance(caught.value, ConnectionError)
+    finally:
+        proxy.hold = False
+    return []
 
 
 class LimitsChecks:
@@ -189,6 +216,66 @@ class LimitsChecks:
         await self._the_place_is_free(through, stmt)
 
     @check()
+    async def test_requests_over_the_queue_are_rejected(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """If the queue is full, or ``max_queued`` is 0, a request is rejected at once, with any method."""
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+        for queued, limits in ((0, {"max_queued": 0}), (2, {"max_queued": 2}), (1, {})):
+            through = await _limited(api, proxy, max_in_flight=1, **limits)
+            calls: list[Any] = [
+                partial(through.execute, insert, [key]),
+                partial(through.execute_one, insert, [key]),
+                partial(through.read_stream, f"SELECT c FROM {space.items} WHERE p = ? /* {key} */", [key]),
+            ]
+            if Capability.BATCHES in api.driver.capabilities:
+                calls.append(partial(through.execute_batch, [(insert, [key])]))
+            for call in (partial(through.execute, stmt, [1]), *calls):
+                await call()
+            proxy.requests.clear()
+            proxy.hold = True
+            over = partial(_over, through, proxy, stmt, queued, calls)
+            held: list[Any] = [partial(through.execute, stmt, [3], timeout=30)] * (1 + queued)
+            *found, _ = await through.together([*held, over])
+            assert [len(rows) for rows in found] == [3] * (1 + queued)
+            assert not [one for one in proxy.requests if one.statement is None or key in one.statement]
+            await through.close()
+
+    @check()
+    async def test_stats_of_limits(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """stats() has the limits, and how many requests are in flight, are queued and were rejected."""
+        through = await _limited(api, proxy, max_in_flight=2, max_queued=3)
+        if through.driver.stats().limit is None:
+            pytest.skip("the driver's statistics have no limits")
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        await through.execute(stmt, [0])
+        for count in (1, 2, 5):
+            rejected = through.driver.stats().limit.rejected
+            expected = (2, 3, min(count, 2), max(count - 2, 0), rejected)
+            proxy.requests.clear()
+            proxy.hold = True
+
+            async def look(expected: tuple[int, ...] = expected) -> list[Any]:
+                async def is_seen() -> bool:
+                    return _numbers(through) == expected
+
+                try:
+                    await through.until(is_seen, f"stats() has the numbers {expected}", 10)
+                    if sum(expected[2:4]) < sum(expected[:2]):
+                        return []
+                    with pytest.raises(OverloadedError):
+                        await through.execute(stmt, [1], timeout=5)
+                    assert _numbers(through) == (*expected[:-1], expected[-1] + 1)
+                finally:
+                    proxy.hold = False
+                return []
+
+            calls: list[Any] = [partial(through.execute, stmt, [1], timeout=30)] * count
+            await through.together([*calls, look])
+            assert _numbers(through)[2:4] == (0, 0)
+
+    @check()
     async def test_queued_requests_are_sent_in_order(
         self, api: Api, space: Workspace, proxy: FaultProxy
     ) -> None:
@@ -211,6 +298,32 @@ class LimitsChecks:
         calls: list[Any] = [*(partial(one, n) for n in range(len(stmts))), release]
         await through.together(calls)
         assert [one.statement for one in proxy.requests if one.statement in stmts] == stmts
+
+    @check()
+    async def test_queued_requests_are_drained(self, api: Api, space: Workspace, proxy: FaultProxy) -> None:
+        """With ``drain``, requests that ``max_in_flight`` has queued are sent, and get their responses."""
+        through = await _limited(api, proxy, max_in_flight=1, max_queued=20)
+        if "drain" not in inspect.signature(through.method("close")).parameters:
+            pytest.skip("the driver has no drain")
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+        await through.execute(stmt, [0])
+        proxy.requests.clear()
+        proxy.hold = True
+
+        async def close() -> list[Any]:
+            await _until_queued(through, proxy, 4, stmt)
+            await through.close(drain=_LATE)
+            return []
+
+        async def release() -> list[Any]:
+            await _until_queued(through, proxy, 4, stmt)
+            await through.pause(0.5)
+            proxy.hold = False
+            return []
+
+        calls: list[Any] = [partial(through.execute, stmt, [3], timeout=30)] * 4
+        found = await through.together([*calls, close, release])
+        assert [len(rows) for rows in found[:4]] == [3] * 4
 
     @check()
     async def test_timeouts_in_the_queue(

@@ -29,6 +29,9 @@ _MANY, _IN_FLIGHT = 40, 8
 #: Seconds in which a request that is sent again would reach the proxy.
 _WHILE = 0.3
 
+#: A policy that retries, for a request that says as others do that it isn't idempotent.
+_NOT_IDEMPOTENT = RequestOptions(retry_policy="backoff", idempotent=False)
+
 
 def _counted(api: Api, space: Workspace, key: str) -> list[Any]:
     """Return writes of all methods and types of batches, which count each time that they are applied."""
@@ -41,6 +44,22 @@ def _counted(api: Api, space: Workspace, key: str) -> list[Any]:
             partial(api.execute_batch, [(insert, [key])], "LOGGED"),
             partial(api.execute_batch, [(insert, [key])], "UNLOGGED"),
         ]
+    return calls
+
+
+def _of_kinds(api: Api, space: Workspace, key: str) -> list[Any]:
+    """Return writes of all kinds, with and without ``IF``, alone, with all methods, and in batches."""
+    insert = f"INSERT INTO {space.items} (p, c, v) VALUES (?, 1, 'a') /* {key} */"
+    others = [
+        f"UPDATE {space.items} SET v = 'b' WHERE p = ? AND c = 1 /* {key} */",
+        f"DELETE FROM {space.items} WHERE p = ? /* {key} */",
+    ]
+    if Capability.LIGHTWEIGHT_TRANSACTIONS in api.driver.capabilities:
+        others.append(f"INSERT INTO {space.items} (p, c) VALUES (?, 2) IF NOT EXISTS /* {key} */")
+    calls: list[Any] = [*calls_of(api, insert, [key]).values()]
+    calls += [partial(api.execute, stmt, [f"{key}{n}"]) for n, stmt in enumerate(others)]
+    if Capability.BATCHES in api.driver.capabilities:
+        calls.append(partial(api.execute_batch, [(insert, [key])], "UNLOGGED"))
     return calls
 
 
@@ -102,6 +121,19 @@ class LossesChecks:
         through, calls = await _connect(api, proxy, partial(_counted, space=space, key=key))
         for error in await _lose(through, proxy, key, calls):
             assert error is not None
+            assert error.may_have_been_applied
+        assert len(requests_of(proxy, key)) == len(calls)
+
+    @check(Capability.RETRY_POLICY)
+    async def test_lost_writes_are_sent_once_with_backoff(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A lost write of any kind isn't idempotent unless the caller says so: no policy sends it again."""
+        policy = RequestOptions(retry_policy="backoff")
+        through, calls = await _connect(api, proxy, partial(_of_kinds, space=space, key=key))
+        calls = [partial(call, options=one) for call in calls for one in (policy, _NOT_IDEMPOTENT)]
+        for call, error in zip(calls, await _lose(through, proxy, key, calls), strict=True):
+            assert error is not None, f"{call.func} was sent again"
             assert error.may_have_been_applied
         assert len(requests_of(proxy, key)) == len(calls)
 

@@ -61,13 +61,15 @@ def _by_position_and_name(stmt: str, *names: str) -> list[tuple[str, Callable[..
 
 
 async def _with_metadata(api: Api, space: Workspace, key: str) -> dict[str, Any]:
-    """Return a call of each method whose rows have warnings and a trace id; the reads find a row."""
+    """Return a call of each method whose rows have warnings and a trace id, if there are any rows or not."""
     await api.execute(f"INSERT INTO {space.items} (p, c) VALUES (?, 1)", [key])
     stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+    write = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
     calls = {name: partial(getattr(api, name), stmt, [key]) for name in ("execute", "read_many")}
+    calls["read_many, without rows"] = partial(api.read_many, stmt, [f"{key}none"])
+    calls["read_many, a write"] = partial(api.read_many, write, [f"{key}many"])
     if Capability.BATCHES in api.driver.capabilities:
-        write = (f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */", [f"{key}batch"])
-        calls["execute_batch"] = partial(api.execute_batch, [write])
+        calls["execute_batch"] = partial(api.execute_batch, [(write, [f"{key}batch"])])
     return calls
 
 

@@ -12,6 +12,7 @@ from coodie.capabilities import Capability
 from coodie.exceptions import ConfigurationError, InvalidQueryError, RequestTimeoutError
 from coodie.options.request_options import RequestOptions
 from coodie_testing.checking import check
+from coodie_testing.faults.fault import Silence
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -22,6 +23,9 @@ __all__ = ["OptionsChecks"]
 
 #: Microseconds since 1970, long ago.
 _LONG_AGO = 1_000_000_000_000_000
+
+#: Seconds that each execution of an execute_many may take.
+_OF_EACH = 1.5
 
 
 class OptionsChecks:
@@ -192,6 +196,30 @@ class OptionsChecks:
                 stmt, ["many"], fetch_size=10, timeout=30, options=RequestOptions(total_timeout=1)
             ):
                 pass
+
+    @check(Capability.TOTAL_TIMEOUT)
+    async def test_timeouts_of_each_execution(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """``timeout`` and ``total_timeout`` limit each execution of execute_many, not all together."""
+        other = await api.open(hosts=[proxy.host], port=proxy.port)
+
+        async def many(name: str, **arguments: Any) -> None:
+            stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c = ? /* {key} {name}. */"
+            await other.execute(stmt, [0])
+            proxy.add(Silence(), contains=f"{key} {name}.", after=3)
+            result = await other.execute_many(
+                stmt, [[n] for n in range(10)], concurrency=1, raise_on_error=False, **arguments
+            )
+            assert [*result.errors] == [3], f"{name}: {result.errors}"
+            error = result.errors[3]
+            assert isinstance(error, RequestTimeoutError)
+            assert (error.timeout, error.is_total) == (_OF_EACH, name == "total")
+            assert [result.rows(n) for n in (2, 4, 9)] == [[{"c": 2}], [{"c": 4}], [{"c": 9}]]
+
+        total = RequestOptions(total_timeout=_OF_EACH)
+        calls = [partial(many, "timeout", timeout=_OF_EACH), partial(many, "total", options=total)]
+        await other.together(calls)
 
     @check()
     async def test_stats(self, api: Api) -> None:

@@ -28,6 +28,7 @@ from coodie_testing.checking import check
 from coodie_testing.faults.connection import PendingRequest
 from coodie_testing.faults.fault import Delay, Fault
 from coodie_testing.faults.messages import example_error_body
+from coodie_testing.methods import calls_of
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
@@ -91,6 +92,26 @@ class PreparedChecks:
         stmt = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
         found = await api.together([lambda: api.execute(stmt, [key]) for _ in range(24)])
         assert found == [[]] * 24
+
+    @check()
+    async def test_first_users_share_a_prepare(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """Concurrent first requests of a statement, with any methods, send the PREPAREs of a single one."""
+        through = await api.open(hosts=[proxy.host], port=proxy.port)
+        await through.ping()
+        alone = f"SELECT c FROM {space.items} WHERE p = ? /* alone {key} */"
+        await through.execute(alone, [key])
+        proxy.add(Delay(seconds=0.5), opcodes=(Opcode.PREPARE,), contains=key, times=None)
+        select = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+        calls = [*calls_of(through, select, [key]).values(), *calls_of(through, insert, [f"{key}2"]).values()]
+        await through.together(calls * 3)
+        sent = [one.statement for one in tuple(proxy.requests) if one.opcode == Opcode.PREPARE]
+        # Some client sends two PREPAREs for each statement.
+        most = max(sent.count(alone), 1)
+        assert sent.count(select) <= most
+        assert sent.count(insert) <= most
 
     @check()
     async def test_similar_texts_are_told_apart(self, api: Api, space: Workspace, key: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -75,6 +76,34 @@ class RowsChecks:
         expected = {"list_": [1, 2], "map_": {"a": 1}}
         assert first[1] == expected
         assert await api.execute(stmt, [key, f"{key}2"]) == [expected, expected]
+
+    @check()
+    async def test_empty_results_are_the_callers_own(self, api: Api, space: Workspace, key: str) -> None:
+        """Modifying a result without rows affects no other one, of any method, read or write."""
+        select = f"SELECT v FROM {space.items} WHERE p = ?"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1)"
+        writes = (
+            insert,
+            f"UPDATE {space.items} SET v = 'b' WHERE p = ? AND c = 1",
+            f"DELETE FROM {space.items} WHERE p = ?",
+        )
+        calls: list[Any] = [
+            *(partial(method, select, [f"{key}none"]) for method in (api.execute, api.read_many)),
+            *(partial(method, write, [key]) for write in writes for method in (api.execute, api.read_many)),
+            partial(api.execute, f"BEGIN BATCH {insert}; APPLY BATCH", [key]),
+        ]
+        if Capability.BATCHES in api.driver.capabilities:
+            calls += [partial(api.execute_batch, [(insert, [key])], kind) for kind in ("LOGGED", "UNLOGGED")]
+        if Capability.PAGING in api.driver.capabilities:
+            calls.append(partial(api.execute, select, [f"{key}none"], fetch_size=10))
+        for _ in range(2):
+            for call in calls:
+                found = await call()
+                assert found == []
+                found.append({"extra": 1})
+        result = await api.execute_many(insert, [[key], [key]])
+        result.rows(0).append({"extra": 1})
+        assert result.rows(1) == []
 
     @check()
     async def test_no_match_is_an_empty_list(self, api: Api, space: Workspace, key: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 from coodie.capabilities import Capability
 from coodie.exceptions import (
     CoodieError,
+    InvalidQueryError,
     OverloadedError,
+    QuerySyntaxError,
     ReadFailureError,
     ReadTimeoutError,
     RequestError,
@@ -23,6 +25,7 @@ from coodie.exceptions import (
 from coodie.protocol.error_codes import ErrorCode
 from coodie_testing.checking import check
 from coodie_testing.faults.fault import ServerError as Respond
+from coodie_testing.methods import calls_of
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -44,6 +47,14 @@ _WRITES: dict[ErrorCode, type[RequestError]] = {
     ErrorCode.SERVER_ERROR: ServerError,
     ErrorCode.WRITE_TIMEOUT: WriteTimeoutError,
     ErrorCode.WRITE_FAILURE: WriteFailureError,
+}
+
+#: Errors of requests that the server rejects, reads and writes.
+_REJECTED: dict[ErrorCode, type[RequestError]] = {
+    ErrorCode.SYNTAX_ERROR: QuerySyntaxError,
+    ErrorCode.UNAUTHORIZED: UnauthorizedError,
+    ErrorCode.INVALID: InvalidQueryError,
+    ErrorCode.CONFIG_ERROR: InvalidQueryError,
 }
 
 #: Errors after which a conditional write may have been applied, in addition to those of all writes.
@@ -92,6 +103,23 @@ class ServerErrorsChecks:
                 assert error.__cause__ is not None
                 assert not error.may_have_been_applied
         assert await through.execute(stmt, [key]) == []
+
+    @check()
+    async def test_rejected_requests_of_all_methods(
+        self, api: Api, space: Workspace, proxy: FaultProxy, key: str
+    ) -> None:
+        """A request of any method that the server rejects has its class of error, and wasn't applied."""
+        through = await _through(api, proxy)
+        select = f"SELECT c FROM {space.items} WHERE p = ? /* {key} */"
+        insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} */"
+        for stmt in (select, insert):
+            for method, call in calls_of(through, stmt, [key]).items():
+                await call()
+                for code, kind in _REJECTED.items():
+                    error, _ = await _failure(through, proxy, Respond(code=code), key, call)
+                    assert type(error) is kind, f"{method}: {code.name}"
+                    assert not error.may_have_been_applied, f"{method}: {code.name}"
+                    assert error.__cause__ is not None
 
     @check()
     async def test_details_of_errors(self, api: Api, space: Workspace, proxy: FaultProxy, key: str) -> None:

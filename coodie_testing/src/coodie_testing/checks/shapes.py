@@ -110,6 +110,30 @@ class ShapesChecks:
             assert await other.execute(select, [key]) == expected
 
     @check()
+    async def test_columns_of_one_name_in_tuples(self, api: Api, space: Workspace, key: str) -> None:
+        """A tuple has all columns of the same name, with each method; such dicts and objects are an error."""
+        await _filled(api, space, key)
+        select = f"SELECT v AS c, c FROM {space.items} WHERE p = ?"
+        try:
+            assert await api.execute_one(select, [key]) == "v1"
+        except InvalidQueryError as exc:
+            pytest.skip(f"the driver's client has no rows but dicts: {exc}")
+        methods: list[Any] = [api.execute, api.read_stream, api.read_many]
+        if Capability.PAGING in api.driver.capabilities:
+            methods.append(partial(api.execute, fetch_size=10))
+        both: list[Any] = [("v1", 1), ("v2", 2)]
+        for partition, rows in ((key, both), (f"{key}none", []), (key, both)):
+            for method in methods:
+                assert await method(select, [partition], rows=tuple) == rows
+                assert await method(select, [partition], options=RequestOptions(rows=tuple)) == rows
+        for shape in (dict, _Item):
+            given: tuple[dict[str, Any], ...] = ({"rows": shape}, {"options": RequestOptions(rows=shape)})
+            for arguments in given:
+                for method in methods:
+                    with pytest.raises(InvalidQueryError):
+                        await method(select, [key], **arguments)
+
+    @check()
     async def test_shapes_that_do_not_fit(self, api: Api, space: Workspace, key: str) -> None:
         """Columns that a class lacks are an InvalidQueryError, also without rows if they are known."""
         await _filled(api, space, key)

@@ -128,6 +128,31 @@ class SharingChecks:
             assert len(sync_api.driver.execute(stmt, [n])) == n
 
     @check()
+    async def test_first_requests_of_several_loops(self, sync_api: Api, space: Workspace, key: str) -> None:
+        """Concurrent first requests of new statements work in each event loop, one after the other or not."""
+        driver = (await sync_api.open()).driver
+        stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
+
+        async def first(name: str, *, is_shared: bool = False) -> list[int]:
+            new = [f"{stmt} /* {key} {name} {n} */" for n in range(4)]
+            new.append(f"{stmt} /* {key} shared */" if is_shared else new[0])
+            found = await asyncio.gather(*(_gathered(driver, text, n, 3) for n, text in enumerate(new)))
+            insert = f"INSERT INTO {space.items} (p, c) VALUES (?, 1) /* {key} {name} */"
+            calls = [driver.execute_many_async(insert, [[f"{key}{n}"] for n in range(3)]) for _ in range(3)]
+            if Capability.BATCHES in driver.capabilities:
+                batch = [(insert.replace("INTO", "INTO "), [key])]
+                calls += [driver.execute_batch_async(batch) for _ in range(3)]
+            await asyncio.gather(*calls)
+            return [count for counts in found for count in counts]
+
+        expected = [n for n in range(5) for _ in range(3)]
+        for n in range(3):
+            assert asyncio.run(first(f"loop {n}")) == expected
+        with ThreadPoolExecutor(3) as pool:
+            loops = [pool.submit(asyncio.run, first(f"thread {n}", is_shared=True)) for n in range(3)]
+            assert [one.result(60) for one in loops] == [expected] * 3
+
+    @check()
     async def test_several_loops_at_once(self, async_api: Api, space: Workspace) -> None:
         """Event loops in several threads can use a driver at the same time."""
         stmt = f"SELECT c FROM {space.items} WHERE p = 'many' AND c < ?"
