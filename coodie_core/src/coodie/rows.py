@@ -178,7 +178,7 @@ def can_page(rows: Any) -> bool:
 
 def has_details(rows: Any) -> bool:
     """Return whether a result has warnings or a trace id."""
-    return bool(getattr(rows, "warnings", ())) or getattr(rows, "trace_id", None) is not None
+    return isinstance(rows, Rows) and (bool(rows.warnings) or rows.trace_id is not None)
 
 
 #: Makes rows without any, in a third of the time that a call of the class takes: nothing is set that the
