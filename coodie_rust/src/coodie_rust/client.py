@@ -22,7 +22,7 @@ from coodie.drivers.client.values.binding import Parameters
 from coodie.exceptions import ConnectionFailedError, CoodieError, DriverClosedError
 from coodie_rust.binding import BINDING
 from coodie_rust.cqltypes import cql_type
-from coodie_rust.errors import could_not_connect, is_stale, translated
+from coodie_rust.errors import could_not_connect, is_made, is_stale, translated
 from coodie_rust.outcome import Outcome
 from coodie_rust.reading import AsLists, read_rows
 
@@ -149,6 +149,8 @@ class RustClient(Client):
         except Exception as exc:
             if is_stale(exc):
                 raise StaleStatementError from exc
+            if is_made(exc):
+                return Page(rows=[])
             raise
         after = result.paging_state()
         return Page(rows=read_rows(result), paging_state=None if after is None else after.as_bytes())

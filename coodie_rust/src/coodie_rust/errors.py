@@ -21,7 +21,7 @@ from coodie import exceptions as ours
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["could_not_connect", "is_stale", "translated"]
+__all__ = ["could_not_connect", "is_made", "is_stale", "translated"]
 
 #: "… (consistency: Quorum, required: 2, alive: 1)"
 _DETAILS = re.compile(r"(\w+): ([^,()]*)")
@@ -31,6 +31,9 @@ _SERVER_SAID = "Error message: "
 
 #: The server no longer has the statement, also after the client prepared it again, or it has another one.
 _STALE = ("prepared statement that is not prepared", "Prepared statement id changed after repreparation")
+
+#: A schema change was made, and the nodes agree on it, but the client couldn't read the schema afterwards.
+_MADE = "metadata fetch error occurred during automatic schema agreement"
 
 
 def _upper(name: str) -> str:
@@ -85,6 +88,11 @@ def is_stale(raised: Exception) -> bool:
     """Return whether a prepared statement has to be prepared again; the request wasn't executed."""
     text = str(raised)
     return any(sentence in text for sentence in _STALE)
+
+
+def is_made(raised: Exception) -> bool:
+    """Return whether a schema change was made although the client raised this exception."""
+    return _MADE in str(raised)
 
 
 def translated(raised: Exception, stmt: str, timeout: float) -> ours.CoodieError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from scylla.future import DriverFuture
 
 __all__ = ["Outcome"]
+
+#: Seconds after which Python can handle signals: a wait of the client doesn't end for them.
+_MOMENT = 0.1
 
 
 class Outcome:
@@ -33,9 +38,18 @@ class Outcome:
         self.timeout = timeout
 
     def run(self) -> Any:
-        """Block the calling thread."""
+        """Block the calling thread; Ctrl-C cancels the request."""
+        deadline = math.inf if self.timeout is None else time.monotonic() + self.timeout
         try:
-            return self.future.result(self.timeout)
+            while True:
+                left = deadline - time.monotonic()
+                try:
+                    return self.future.result(max(min(left, _MOMENT), 0.0))
+                except TimeoutError:
+                    if self.future.done():  # meanwhile, or the error is its own
+                        return self.future.result()
+                    if left <= _MOMENT:
+                        raise
         except BaseException:
             self.future.cancel()
             raise
