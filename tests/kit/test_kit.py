@@ -180,6 +180,37 @@ def test_what_reaches_the_loops_handler_fails_the_check() -> None:
     loop.close()
 
 
+def test_what_a_failed_check_leaves_fails_no_other() -> None:
+    """The error of a task that a failed check began isn't the next check's; that of a passed check is."""
+    import asyncio
+    import gc
+
+    loop, tasks = CheckLoop(), []
+
+    async def fail_later() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("too late")
+
+    async def begin(*, fails: bool) -> None:
+        tasks.append(asyncio.ensure_future(fail_later()))
+        if fails:
+            raise AssertionError("of this check")
+
+    async def wait() -> None:
+        while not tasks[0].done():
+            await asyncio.sleep(0.01)
+        tasks.clear()
+        gc.collect()
+
+    with pytest.raises(AssertionError, match="of this check"):
+        loop.run(begin(fails=True))
+    loop.run(wait())
+    loop.run(begin(fails=False))
+    with pytest.raises(AssertionError, match="too late"):
+        loop.run(wait())
+    loop.close()
+
+
 def test_a_sync_check_needs_no_loop() -> None:
     """What awaits nothing runs at once; what does can't be a sync check."""
     import asyncio

@@ -62,3 +62,10 @@ def test_parameters_of_a_batch(version: int) -> None:
     parts = [batch_part(b"id", 3) + b"".join(_VALUES), text]
     body = batch_body(1, parts, Consistency.LOCAL_ONE, Consistency.LOCAL_SERIAL, 5, version)
     assert _read(Opcode.BATCH, body, version) == ("LOCAL_ONE", None, "LOCAL_SERIAL")
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.STARTUP])
+def test_other_requests_have_no_parameters(opcode: Opcode) -> None:
+    """A statement that a driver prepares again is told from one that it executes."""
+    with pytest.raises(ValueError, match=f"{opcode.name} has no parameters"):
+        _read(opcode, encode_bytes(b"SELECT key FROM system.local"), 5)

@@ -13,9 +13,14 @@ __all__ = ["Interrupting"]
 #: Seconds until the first interrupt, and between two of them.
 _FIRST, _NEXT = 0.5, 5.0
 
+#: Interrupts until the block has to be over.
+_AT_MOST = 2
+
 
 class Interrupting:
     """Raise KeyboardInterrupt in this thread, until the block ends: Python may ignore the first interrupt.
+
+    Check that the second one ends the block at once, which otherwise may last until the call's timeout.
 
     The signal is SIGUSR1, with the handler of Ctrl-C. A test is skipped where it can't be sent: outside of
     the main thread, and on platforms without ``pthread_kill``.
@@ -24,6 +29,7 @@ class Interrupting:
     def __init__(self) -> None:
         #: The time of the last interrupt, by ``time.monotonic``.
         self.sent_at = 0.0
+        self._sent = 0
         self._ended = threading.Event()
         self._sender = threading.Thread(target=self._send, args=(threading.get_ident(),), daemon=True)
 
@@ -38,10 +44,12 @@ class Interrupting:
         self._ended.set()
         self._sender.join()
         signal.signal(signal.SIGUSR1, self._handler)
+        assert self._sent <= _AT_MOST, f"the call went on for {self._sent} interrupts"
 
     def _send(self, thread: int) -> None:
         seconds = _FIRST
         while not self._ended.wait(seconds):
             self.sent_at = time.monotonic()
+            self._sent += 1
             signal.pthread_kill(thread, signal.SIGUSR1)
             seconds = _NEXT

@@ -36,6 +36,10 @@ class CheckLoop:
         self._told.clear()
         try:
             outcome = self.loop.run_until_complete(self._within_deadline(check))
+        except BaseException:
+            for task in asyncio.all_tasks(self.loop):
+                task.add_done_callback(_forget)  # what a failed check leaves doesn't fail a later one
+            raise
         finally:
             told = [context.get("exception") or context["message"] for context in self._told]
         if told:
@@ -62,6 +66,12 @@ class CheckLoop:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Take a task's error, which would be reported to the loop's exception handler otherwise."""
+    if not task.cancelled():
+        task.exception()
 
 
 def run_without_loop(check: Coroutine[Any, Any, T]) -> T:

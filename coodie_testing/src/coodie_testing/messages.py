@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestParameters", "ServerWarning", "request_parameters"]
 
+#: The requests that have parameters.
+_WITH_PARAMETERS = (Opcode.QUERY, Opcode.EXECUTE, Opcode.BATCH)
+
 #: The first version with flags of four bytes, and ids of result metadata.
 _VERSION_5 = 5
 
@@ -42,7 +45,12 @@ def request_parameters(request: RecordedRequest) -> RequestParameters:
 
     Args:
         request: A QUERY, EXECUTE or BATCH.
+
+    Raises:
+        ValueError: It is another request, such as the PREPARE of a statement that a driver prepares again.
     """
+    if request.opcode not in _WITH_PARAMETERS:
+        raise ValueError(f"{Opcode(request.opcode).name} has no parameters.")
     reader = Reader(request.body)
     if request.opcode == Opcode.BATCH:
         _skip_statements(reader)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Calls = dict[str, Callable[..., Coroutine[Any, Any, Any]]]
 
-__all__ = ["calls_of", "requests_of", "take_requests"]
+__all__ = ["calls_of", "executions_of", "requests_of", "take_requests", "until_sent"]
 
 _METHODS = {
     "execute": "execute",
@@ -39,6 +39,16 @@ def calls_of(api: Api, stmt: str, params: Any) -> Calls:
     if Capability.BATCHES in api.driver.capabilities and stmt.startswith("INSERT"):
         calls["execute_batch"] = partial(api.execute_batch, [(stmt, params)])
     return calls
+
+
+def executions_of(proxy: FaultProxy, stmt: str) -> list[RecordedRequest]:
+    """Return the requests that execute a statement, without those that prepare it: drivers may do so again.
+
+    Args:
+        proxy: The proxy.
+        stmt: The complete CQL.
+    """
+    return [one for one in requests_of(proxy, stmt) if one.statement == stmt]
 
 
 def requests_of(proxy: FaultProxy, contains: str) -> list[RecordedRequest]:
@@ -63,3 +73,20 @@ def take_requests(proxy: FaultProxy, contains: str) -> list[RecordedRequest]:
     taken = requests_of(proxy, contains)
     proxy.requests.clear()
     return taken
+
+
+async def until_sent(api: Api, proxy: FaultProxy, stmt: str) -> None:
+    """Wait until a request for a statement is in flight.
+
+    A driver may prepare the statement again first, such as after another program's schema change.
+
+    Args:
+        api: The driver.
+        proxy: The proxy.
+        stmt: The CQL.
+    """
+
+    async def is_sent() -> bool:
+        return proxy.count(stmt, Opcode.QUERY, Opcode.EXECUTE, Opcode.PREPARE) > 0
+
+    await api.until(is_sent, "the request is sent")

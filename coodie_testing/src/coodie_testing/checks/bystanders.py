@@ -18,6 +18,7 @@ from coodie.schema.definitions import ColumnDefinition
 from coodie_testing.checking import check
 from coodie_testing.children import in_a_child
 from coodie_testing.interrupts import Interrupting
+from coodie_testing.methods import until_sent
 from coodie_testing.resources import assert_loop_not_blocked
 
 if TYPE_CHECKING:
@@ -119,11 +120,7 @@ class BystandersChecks:
             proxy.requests.clear()
             proxy.hold = True
             pending = pool.submit(driver.execute, stmt, [3], timeout=30)
-
-            async def is_sent() -> bool:
-                return proxy.count(stmt) == 1
-
-            await through.until(is_sent, "the request is sent")
+            await until_sent(through, proxy, stmt)
             assert in_a_child(driver.close) == "None"
             await through.pause(0.2)
             proxy.hold = False
@@ -147,11 +144,7 @@ class BystandersChecks:
             proxy.requests.clear()
             proxy.hold = True
             pending = asyncio.ensure_future(through.execute(stmt, [3], timeout=_PENDING))
-
-            async def is_sent() -> bool:
-                return proxy.count(stmt) == 1
-
-            await through.until(is_sent, "the request is sent")
+            await until_sent(through, proxy, stmt)
             assert in_a_child(close) == "None"
             await through.pause(0.2)
             proxy.hold = False

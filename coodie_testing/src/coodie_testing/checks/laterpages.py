@@ -14,10 +14,10 @@ from coodie.observers.events import RequestFinished, RequestStarted
 from coodie.observers.hub import observing
 from coodie.observers.recorder import Recorder
 from coodie.options.request_options import RequestOptions
-from coodie.protocol.frames import Opcode
 from coodie_testing.checking import check
 from coodie_testing.faults.fault import Delay, Silence
 from coodie_testing.messages import RequestParameters, request_parameters
+from coodie_testing.methods import executions_of
 from coodie_testing.workspace import MANY
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ _WHILE = 0.05
 
 def _sent(proxy: FaultProxy, stmt: str) -> list[RequestParameters]:
     """Return the parameters of the requests of a statement, and forget them."""
-    sent = [
-        request_parameters(one)
-        for one in proxy.requests
-        if one.statement == stmt and one.opcode != Opcode.PREPARE
-    ]
+    sent = [request_parameters(one) for one in executions_of(proxy, stmt)]
     proxy.requests.clear()
     return sent
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from coodie.capabilities import Capability
 from coodie_testing.checking import check
 from coodie_testing.messages import request_parameters
+from coodie_testing.methods import executions_of
 
 if TYPE_CHECKING:
     from coodie_testing.api import Api
@@ -94,7 +95,7 @@ class SharingChecks:
         calls: list[Any] = [partial(read, *pair, n * 0.03) for n, pair in enumerate([*stmts.items()] * 2)]
         await api.together([*calls, release])
         for level, stmt in stmts.items():
-            sent = [request_parameters(one).consistency for one in proxy.requests if one.statement == stmt]
+            sent = [request_parameters(one).consistency for one in executions_of(proxy, stmt)]
             assert sent == [level or "LOCAL_QUORUM"] * 4
 
     @check()
