@@ -49,6 +49,7 @@ _YOUNGER = {
     },
     "coodie_rust": {
         "test_two_columns_of_the_same_name": "rows that a client returns as dicts have lost the column",
+        "test_columns_of_one_name_in_tuples": "as above",
         "test_collections_in_tuples_are_in_order": "it sends sets and maps in Python's order",
         "test_equal_keys_are_refused": "it leaves them to the client, which doesn't compare them",
         "test_out_of_range_is_refused": "it doesn't compare floats with the range of 32 bits",
@@ -68,6 +69,7 @@ _YOUNGER = {
         "test_lost_reads_were_not_applied": "as above",
         "test_lost_executions_of_many": "as above",
         "test_credentials_that_change": "it keeps the password that it connected with",
+        "test_all_interrupted_methods_end_at_once": "the client's wait ignores Ctrl-C",
     },
 }
 
