@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from coodie_core.tests.fakes import PATIENCE, Api, MemoryDriver, wait_until_async
+from coodie_core.tests.fakes import PATIENCE, Api, MemoryDriver, wait_until, wait_until_async
 
 from coodie.contract.many import ManyRun, run_with_tasks, run_with_threads, work_with_tasks
 from coodie.exceptions import ConfigurationError, ExecuteManyError
 from coodie.many import ManyResult
 from coodie.rows import Rows
+from coodie_testing.interrupts import Interrupting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -199,8 +201,8 @@ async def test_bounded_in_flight(api: Api, driver: EchoDriver, concurrency: int)
 
 def test_bounded_threads(driver: EchoDriver) -> None:
     """However many are allowed, a backend that only blocks gets no more than 32 threads."""
-    driver.delay = 0.01
-    driver.execute_many(STMT, ([n] for n in range(200)), concurrency=1000)
+    driver.delay = 0.2  # a busy machine takes a while to start so many
+    driver.execute_many(STMT, ([n] for n in range(64)), concurrency=1000)
     assert driver.most_in_flight == 32
 
 
@@ -396,6 +398,28 @@ def test_interrupt_in_a_thread_ends_the_run(driver: EchoDriver) -> None:
     with pytest.raises(KeyboardInterrupt):
         driver.execute_many(STMT, source, concurrency=4)
     assert source.drawn < 60
+
+
+def test_ctrl_c_ends_the_call_at_once(driver: EchoDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller doesn't wait for the responses in flight, which call no callback any more."""
+    started, may_end, told = threading.Semaphore(0), threading.Event(), []
+
+    def execute(*_: Any, **__: Any) -> list[dict[str, Any]]:
+        started.release()
+        assert may_end.wait(PATIENCE)
+        return []
+
+    monkeypatch.setattr(driver, "execute", execute)
+    source = Source(100_000)
+    try:
+        with Interrupting() as interrupting, pytest.raises(KeyboardInterrupt):
+            driver.execute_many(STMT, source, concurrency=4, on_result=lambda *_: told.append(1))
+        assert time.monotonic() - interrupting.sent_at < PATIENCE / 2
+        assert all(started.acquire(timeout=0) for _ in range(4))
+    finally:
+        may_end.set()
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("coodie-many")])
+    assert (source.drawn, told) == (4, [])
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -22,6 +22,7 @@ from coodie.rows import has_details, new_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
+    from concurrent.futures import Future
 
     from coodie.requests import Params
 
@@ -89,6 +90,7 @@ class ManyRun:
         self.next_index = 0
         self._ended = 0
         self._stopped = False
+        self._is_abandoned = False
         self._first_failure: tuple[int, Exception] | None = None
         self.result = ManyResult(new_rows)
 
@@ -149,12 +151,18 @@ class ManyRun:
         """Start no more executions."""
         self._stopped = True
 
+    def abandon(self) -> None:
+        """Start no more executions, and call no callback for those in flight, which nobody waits for."""
+        self._stopped = self._is_abandoned = True
+
     def record(self, index: int, outcome: list[dict[str, Any]] | Exception) -> None:
         """Record the outcome of the execution at an index, and call the callbacks, one at a time.
 
         An exception of a callback ends the run.
         """
         with self._recording:
+            if self._is_abandoned:
+                return
             self._ended += 1
             if isinstance(outcome, Exception):
                 self._first_failure = self._first_failure or (index, outcome)
@@ -224,14 +232,22 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
             run.record(index, outcome)
 
     count = min(run.concurrency, _MAX_THREADS)
-    with ThreadPoolExecutor(count, thread_name_prefix="coodie-many") as pool:
+    pool = ThreadPoolExecutor(count, thread_name_prefix="coodie-many")
+    workers: list[Future[None]] = []
+    try:
         # Each in a copy of the caller's context, for observers of the requests.
-        workers = [pool.submit(copy_context().run, work) for _ in range(count)]
-        try:
-            for worker in workers:
-                worker.result()
-        finally:
-            run.stop()
+        workers.extend(pool.submit(copy_context().run, work) for _ in range(count))
+        for worker in workers:
+            worker.result()
+    except BaseException as exc:
+        # Ctrl-C of the caller ends the call at once, although the threads wait for their responses.
+        is_a_workers = any(worker.done() and worker.exception() is exc for worker in workers)
+        if not is_a_workers:
+            run.abandon()
+        run.stop()
+        pool.shutdown(wait=is_a_workers, cancel_futures=True)
+        raise
+    pool.shutdown()
     return run.finish()
 
 
