@@ -20,7 +20,7 @@ help: ## list the targets
 demo: python ## write and read all Unicode characters on a local Cassandra
 	@$(PYTHON) scripts/project.py demo
 
-test: python ## lint, types, docs, tests with both backends: 8 to 12 minutes
+test: python ## lint, types, docs, tests with both backends: 7 to 10 minutes
 	@$(PYTHON) scripts/project.py test
 
 ##@ Test
