@@ -66,6 +66,6 @@ def test_parameters_of_a_batch(version: int) -> None:
 
 @pytest.mark.parametrize("opcode", [Opcode.PREPARE, Opcode.STARTUP])
 def test_other_requests_have_no_parameters(opcode: Opcode) -> None:
-    """A statement that a driver prepares again is told from one that it executes."""
+    """Reading the parameters of a PREPARE raises an error: a driver may prepare a statement again."""
     with pytest.raises(ValueError, match=f"{opcode.name} has no parameters"):
         _read(opcode, encode_bytes(b"SELECT key FROM system.local"), 5)

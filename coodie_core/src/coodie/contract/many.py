@@ -242,9 +242,10 @@ def run_with_threads(run: ManyRun, execute: Callable[[Params], list[dict[str, An
     except BaseException as exc:
         # Ctrl-C of the caller ends the call at once, although the threads wait for their responses.
         is_a_workers = any(worker.done() and worker.exception() is exc for worker in workers)
-        if not is_a_workers:
+        if is_a_workers:
+            run.stop()
+        else:
             run.abandon()
-        run.stop()
         pool.shutdown(wait=is_a_workers, cancel_futures=True)
         raise
     pool.shutdown()
